@@ -59,7 +59,8 @@ class Sending:
             if previous is None or previous.done():
                 own.set_result(sent)
             else:
-                previous.add_done_callback(lambda _: own.set_result(False))  # cancelled in the queue: pass the turn on
+                # Cancelled while it waited for its turn: the next send waits for the previous one instead.
+                previous.add_done_callback(lambda _: own.set_result(False))
 
     def _forget(self, conversation: str, ended: asyncio.Future[bool]) -> None:
         if self._last.get(conversation) is ended:

@@ -1,4 +1,4 @@
-"""The catalogue of error codes. Every error carries one of them, and each of them can occur."""
+"""The catalogue of the error codes of Tailwire's server and SDK, each with its text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encodes entities as the request bodies that a client sends."""
+"""Encode entities as the bodies of requests that a client sends."""
 
 from __future__ import annotations
 

@@ -352,8 +352,8 @@ class Conversation(SetFieldsRepr):
     Attributes:
         conversation_id, conversation_type: its id, and `user` or `group`.
         conversation_with: the other user, or the group.
-        last_message: the message to show; None if the conversation is empty or the user deleted it.
-        unread_message_count: at most 1,000.
+        last_message: the message that a list shows; None if the conversation is empty, or the user deleted it.
+        unread_message_count: the number of unread messages, at most 1,000.
         tags: the tags that the user set.
         pinned_at, created_at, updated_at: times in seconds since 1970; `pinned_at` is 0 if it is not pinned.
         latest_message_id: the id of the newest message, even of one that `last_message` does not show, such as a reply.

@@ -98,7 +98,7 @@ class DaySchedule(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class GroupPreferences(SetFieldsRepr):
-    """Preferences for groups. None keeps a preference when the preferences are updated."""
+    """What to be notified of in groups. In an update, None keeps the preference that is stored."""
 
     messages: MessagesOptions | None = None
     replies: RepliesOptions | None = None
@@ -114,7 +114,7 @@ class GroupPreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class OneOnOnePreferences(SetFieldsRepr):
-    """Preferences for conversations with users. None keeps a preference when the preferences are updated."""
+    """What to be notified of in conversations with users. In an update, None keeps the preference that is stored."""
 
     messages: MessagesOptions | None = None
     replies: RepliesOptions | None = None
@@ -123,9 +123,11 @@ class OneOnOnePreferences(SetFieldsRepr):
 
 @dataclass(slots=True, repr=False)
 class MutePreferences(SetFieldsRepr):
-    """When the user does not want to be disturbed: always, or by a schedule.
+    """When the user does not want to be disturbed.
 
-    None keeps the setting, and a missing day keeps its schedule.
+    Attributes:
+        dnd: whether they never want to be. None keeps the setting when the preferences are updated.
+        schedule: when notifications are sent, by day of the week. A missing day keeps its schedule.
     """
 
     dnd: DNDOptions | None = None
@@ -193,7 +195,7 @@ _ONE_ON_ONE_FIELDS: dict[str, tuple[str, type[IntEnum]]] = {
 
 
 def preferences_from_wire(value: Any) -> NotificationPreferences:
-    """Decode preferences. Missing and unknown values become None."""
+    """Decode the preferences in a response. Missing and unknown values become None."""
     d = object_of(value, "preferences")
     mute = _object(d.get("mutePreferences"))
     schedule = {}
@@ -213,7 +215,7 @@ def preferences_from_wire(value: Any) -> NotificationPreferences:
 
 
 def preferences_to_wire(preferences: NotificationPreferences) -> dict[str, Any]:
-    """Encode preferences, without those that are None."""
+    """Return the body of a request that updates preferences, without those that are None."""
     mute = preferences.mute_preferences
     encoded: dict[str, Any] = {
         "groupPreferences": _encoded(preferences.group_preferences, _GROUP_FIELDS),
@@ -232,7 +234,7 @@ def preferences_to_wire(preferences: NotificationPreferences) -> dict[str, Any]:
 
 
 def muted_from_wire(value: Any) -> list[MutedConversation]:
-    """Decode muted conversations."""
+    """Decode the response that lists the muted conversations, in its order."""
     found = object_of(value, "muted conversations").get("mutedConversations")
     rows = [object_of(one, "muted conversation") for one in found] if isinstance(found, list) else []
     return [

@@ -23,7 +23,7 @@ class ServerSettings:
 
     @classmethod
     def from_wire(cls, data: Mapping[str, Any], *, secure: bool) -> ServerSettings:
-        """Read the response.
+        """Return the settings in a response of `GET /settings`.
 
         Args:
             data: the `data` of the response.
@@ -42,7 +42,14 @@ class ServerSettings:
 
 
 def settings_to_wire(*, host: str, port: int, secure: bool, app_id: str, region: str) -> dict[str, Any]:
-    """Return the `data` of `GET /settings` for a client that reached the server as `host:port`."""
+    """Return the `data` of the server's response to `GET /settings`.
+
+    Args:
+        host, port: where the client reached the server. It is to open the WebSocket there, too.
+        secure: whether the client used https.
+        app_id: the id of the app.
+        region: the name of the region, which the client does not use.
+    """
     here = f"{host}:{port}"
     return {
         "appId": app_id,

@@ -1,4 +1,7 @@
-"""Decodes conversations, reactions, members, receipts and typing indicators. Raises one of `codec.DECODING_ERRORS`."""
+"""Decode conversations, reactions, members, receipts and typing indicators.
+
+All functions raise one of `codec.DECODING_ERRORS` if the JSON is invalid.
+"""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def _connect_called(step: Step, happened: i.ConnectCalled) -> None:
         s.connects = (*s.connects, caller)
         if s.phase is Phase.OPEN and s.window_until is not None:
             s.window_until = step.now + s.timings.background_window
-            s.said_app = AppState.FOREGROUND  # so that `settle` tells the server again, which times the window too
+            s.said_app = AppState.FOREGROUND  # so that `settle` reports it again: the server times the window too
 
 
 def _disconnect_called(step: Step, happened: i.DisconnectCalled) -> None:

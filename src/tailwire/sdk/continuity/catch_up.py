@@ -157,7 +157,7 @@ def on_latest(m: CatchUp, last_id: int, store: str, mark: str = "", newest_chang
     if m.behind is None:
         return []
     if m.position is not None:
-        # The limit has been handed over: the rest is a gap, whose bounds are known now.
+        # As many messages as the limit allows were handed over. The rest is a gap, which ends at the latest message.
         begin = m.asked_after
         last_id = max(begin, last_id, *(m.gap or ()))
         left_out = [ReportGap(begin, last_id)] if last_id > begin else []
@@ -264,7 +264,7 @@ def _commands_after_page(m: CatchUp, listed: Listed | None, *, whole: bool, more
             return [FetchLatest()]
         m.counted = 0  # the server leaves out what exceeds the limit
     if more:
-        m.overflowed, m.named = False, {}  # one more page is enough: the dropped live messages are stored
+        m.overflowed, m.named = False, {}  # the next page contains the held messages that were dropped
         return [next_page(m)]
     m.named = {}
     return []
@@ -379,7 +379,8 @@ def hand_over(
 
 def _forget_oldest(m: CatchUp) -> None:
     oldest, _ = m.recent.popitem(last=False)
-    # One that this device sent without a socket has missed messages below it, which are still to be fetched.
+    # The oldest id may be above the position: that of a message that this device sent without a socket. Then messages
+    # with lower ids are still to be fetched, so the floor must not rise.
     if m.position is not None and m.floor < oldest <= m.position.last_id:
         m.floor = oldest
 

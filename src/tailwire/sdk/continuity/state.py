@@ -48,7 +48,14 @@ def of_another_store(position: Position, other: Position) -> bool:
 
 
 class ContinuityKind(StrEnum):
-    """The outcome for the messages that were missed."""
+    """What became of the messages that were missed while there was no connection.
+
+    Attributes:
+        EXACT: none was missed, or all that were missed are handed over.
+        GAP: some are not handed over: because more were missed than the limit, or the server has removed some because
+            of their age. Or changes from that time are not handed over (see `HistoryGap`).
+        UNKNOWN: there is no position yet, catch-up is disabled, or the server's store was replaced or restored.
+    """
 
     EXACT = "exact"
     GAP = "gap"
@@ -57,17 +64,14 @@ class ContinuityKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Continuity:
-    """The outcome for the messages that were missed; part of the `connected` event (K1).
+    """What became of the messages that were missed; part of the `connected` event (K1).
 
     Attributes:
-        kind: `exact`: nothing was missed, or everything missed is handed over. `gap`: more was missed than the limit,
-            so that only the newest messages are handed over, and those with ids in (`from_id`, `to_id`] are only in
-            history; or the server has removed some of those because of their age; or changes from that time are not
-            handed over (see `HistoryGap`). `unknown`: there is no position yet, catch-up is disabled, or the server's
-            store was replaced or restored: messages with ids in (`from_id`, `to_id`] have to be read again.
-        missed: number of messages from history that are handed over.
-        from_id: exclusive start of the range; 0 without one.
-        to_id: inclusive end of the range; 0 without one.
+        kind: whether all of them are handed over.
+        missed: the number of messages from history that are handed over.
+        from_id, to_id: the range of ids (`from_id`, `to_id`] that is affected; 0 and 0 without one. With `gap`, those
+            of its messages that the server still has are only in history. With `unknown`, the app has to read them
+            again.
     """
 
     kind: ContinuityKind

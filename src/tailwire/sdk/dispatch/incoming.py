@@ -32,8 +32,8 @@ log = logging.getLogger("tailwire")
 
 
 def _predecessor_of(message: BaseMessage | history.Unreadable, frame: Mapping[str, Any], uid: str) -> int:
-    # The predecessor that the server names; 0 without one. A user who has just joined never received the one that the
-    # members did. For them it is the end of their last membership.
+    # Return the id of the predecessor that the frame names; 0 without one. For a user who has just joined a group, the
+    # predecessor is the end of their last membership: they never received the message that came before for the members.
     name = "before"
     if isinstance(message, Action) and message.action in ("joined", "added"):
         member = message.action_on
@@ -137,7 +137,7 @@ class Incoming:
         Args:
             granted: what the server granted when it accepted the authentication.
         """
-        self._stop_reading()  # polling, perhaps; what it has handed over counts
+        self._stop_reading()  # polling may be in progress; the catch-up continues after what it handed over
         self._connected = True
         self._store, self._mark = granted.store, granted.mark
         if granted.shed:
@@ -189,7 +189,7 @@ class Incoming:
         position = self._machine.position
         if position is None or updated_at <= position.updated_at:
             return
-        # Without a known time, nothing can be missing before the user's first own message.
+        # Receipts concern the user's own messages, so none can be missing before the first of them.
         if position.updated_at == 0 or (self._connected and self._updater is None):
             updates.record_time(self._machine, updated_at)
 

@@ -17,7 +17,8 @@ MAX_MESSAGES_AHEAD = 2000
 
 
 class _OpenEvent:
-    # An event that is handed over but not yet done. `Served.open` sets the attributes itself: every event has one.
+    # An event that is handed over but not acknowledged yet. `Served.open` sets the attributes, which is faster than a
+    # constructor: an object is created for every event.
     __slots__ = ("event", "holds", "number", "order", "position_before")
 
     position_before: Position | None  # the position when the event was opened

@@ -158,7 +158,7 @@ async def _connect(
         parts = urlsplit(url)
         options["sock"] = await connected_socket(parts.hostname or "", parts.port or (443 if options else 80))
     elif not proxy.socks and isinstance(asyncio.get_running_loop(), asyncio.BaseEventLoop):
-        # uvloop does not support it, and tries the addresses of a proxy in turn.
+        # uvloop does not support this option, and tries the addresses of a proxy one after the other.
         options["happy_eyeballs_delay"] = ATTEMPT_DELAY_SECONDS
     return await _Connect(
         url,
