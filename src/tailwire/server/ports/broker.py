@@ -183,7 +183,8 @@ class Broker(Protocol):
     @property
     def passed(self) -> Callable[[int], Awaitable[None]]:
         """An async function that takes the id of a committed message or change, and waits until this process has
-        delivered all publications up to it to its listener."""
+        delivered all publications up to it to its listener. It raises `Refused` with ERR_UNAVAILABLE if that takes
+        some seconds, because the store cannot be read."""
 
 
 class Record(NamedTuple):

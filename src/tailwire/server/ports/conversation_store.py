@@ -1,4 +1,4 @@
-"""Conversations, and each user's read state in them."""
+"""Conversations, and each user's read state in them. `ports.store` tells what all methods can raise."""
 
 from __future__ import annotations
 

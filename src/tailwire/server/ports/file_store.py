@@ -1,4 +1,7 @@
-"""Records of uploaded files, and the cleanup that is done after deletions."""
+"""Records of uploaded files, and the cleanup that is done after deletions.
+
+`ports.store` tells what all methods can raise.
+"""
 
 from __future__ import annotations
 

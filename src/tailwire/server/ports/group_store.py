@@ -1,4 +1,4 @@
-"""Groups and their members."""
+"""Groups and their members. `ports.store` tells what all methods can raise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""API keys and auth tokens, by their hashes."""
+"""API keys and auth tokens, by their hashes. `ports.store` tells what all methods can raise."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ class Look(NamedTuple):
 
 
 class LogReader(Protocol):
-    """Reads the log from the store."""
+    """Reads the log from the store. All methods raise `Refused` with ERR_UNAVAILABLE if the database cannot be used."""
 
     async def look(self) -> Look:
         """Return the state of the log now."""

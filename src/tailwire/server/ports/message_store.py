@@ -1,4 +1,4 @@
-"""Messages, and what users attach to single messages."""
+"""Messages, and what users attach to single messages. `ports.store` tells what all methods can raise."""
 
 from __future__ import annotations
 

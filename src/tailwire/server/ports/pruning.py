@@ -1,4 +1,7 @@
-"""Removal of messages and files because of their age, in small steps between other writes."""
+"""Removal of messages and files because of their age, in small steps between other writes.
+
+`ports.store` tells what all methods can raise.
+"""
 
 from __future__ import annotations
 

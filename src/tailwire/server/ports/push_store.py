@@ -2,6 +2,8 @@
 
 Sending a message queues no notifications. Stored messages are examined later, beginning where the stored progress ends,
 and notifications are queued for their receivers. So a message that was acknowledged is still found after a crash.
+
+`ports.store` tells what all methods can raise.
 """
 
 from __future__ import annotations

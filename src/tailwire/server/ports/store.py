@@ -6,6 +6,11 @@ Every store promises, and the contract tests check:
 - Message ids rise in the order in which the messages become visible.
 - A sender's muid is stored once.
 - Writes are acknowledged in the order of their commits.
+
+Every async method can also raise `Refused`, besides what its docstring tells. A read: with ERR_QUERY_TOO_BROAD if it
+takes too long, or ERR_TOO_MANY_REQUESTS if too many reads of the same caller wait. A write: with ERR_REQUEST_OUTDATED
+(see `ports.request_numbers`). Both: with ERR_UNAVAILABLE if the database cannot be used or has too much to do; a write
+may have been made then, if only its answer was lost.
 """
 
 from __future__ import annotations

@@ -192,7 +192,9 @@ class Uploads(Protocol):
         """
 
     async def accept_upload(self, name: str) -> ArrivedFile | None:
-        """Copy a file that was uploaded with a form of `direct_form` to its final name. Call `end_direct` afterwards.
+        """Copy a file that was uploaded with a form of `direct_form` to its final name.
+
+        The caller has to call `end_direct` when it has accepted or refused the file.
 
         Args:
             name: the name for which the form was made.

@@ -1,4 +1,4 @@
-"""Users and roles, and the blocks and friendships between users."""
+"""Users and roles, and the blocks and friendships between users. `ports.store` tells what all methods can raise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks, and the queue of their deliveries."""
+"""Webhooks, and the queue of their deliveries. `ports.store` tells what all methods can raise."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class DeliveryStore(Protocol):
         """Limit the deliveries of each webhook.
 
         Args:
-            max_waiting: how many may wait. Beyond that, the oldest is given up for each new one.
+            max_waiting: how many may wait. Beyond that, the oldest ones are given up.
             max_failed: how many failed ones are kept. Beyond that, those that were given up first are deleted.
             failed_seconds: how long failed ones are kept.
         """
@@ -73,7 +73,10 @@ class DeliveryStore(Protocol):
         """Return how many failed deliveries are kept, by the id of the webhook, as `waiting_counts` does."""
 
     def waiting_since(self, webhook_id: str) -> int | None:
-        """Return when the oldest waiting delivery was queued, in seconds since 1970; None if none waits."""
+        """Return when the oldest waiting delivery was queued, in seconds since 1970; None if none waits.
+
+        It may be the time of an older one that was delivered a short time ago.
+        """
 
     async def state(self, webhook_id: str) -> WebhookState:
         """Return the state of a webhook's deliveries."""
