@@ -55,7 +55,7 @@ def checked_id(message_id: object) -> int:
 
 
 def checked_receiver(receiver: object, receiver_type: object) -> None:
-    """Check that `receiver` is text, and `receiver_type` is `user` or `group`. It may be an unknown uid or guid.
+    """Check that `receiver` is text, and `receiver_type` is `user` or `group`. An unknown uid or guid passes.
 
     Raises:
         CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless the receiver type is `user` or `group`;

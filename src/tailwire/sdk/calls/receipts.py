@@ -151,10 +151,10 @@ class ReceiptCalls:
         return await self._parts.requests.fetch(receipts_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
     def get_last_delivered_message_id(self) -> int:
-        """Return the id of the newest message that this app has received, without a request; 0 if it is unknown.
+        """Return the id up to which this app has received all messages sent since its login; 0 if it is unknown.
 
-        Listeners and event streams have received every message up to this id that was sent after the login. The value
-        may be 0.2 seconds old.
+        With an acknowledged event stream, it has acknowledged them, too. This sends no request. The value may be 0.2
+        seconds old.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN` when no user is logged in.

@@ -37,8 +37,8 @@ class ConnectionChanged:
 
     Attributes:
         status: the new status.
-        continuity: with `connected`, whether missed messages are handed over, or some are left out. None with any other
-            status, and when the server has turned all features of an open connection on again.
+        continuity: with `connected`, whether all missed messages arrive as events, or some are left out. None with any
+            other status, and when the server has turned all features of an open connection on again.
     """
 
     status: ConnectionStatus
@@ -262,10 +262,11 @@ class ConversationListChanged:
 
 @dataclass(frozen=True, slots=True)
 class HistoryGap:
-    """Some of the messages that were missed do not arrive as events: some of those after `from_id`, up to `to_id`.
+    """Some messages that were missed without a connection do not arrive as events.
 
-    Either there are more of them than the limit (`AppSettings.catch_up_limit`): then the app can still read them from
-    history, for example with `chat.messages()`. Or the server has deleted them because of their age.
+    Their ids are above `from_id`, and at most `to_id`. Either more messages were missed than the limit
+    (`AppSettings.catch_up_limit`): then the app can still read them from history, for example with `chat.messages()`.
+    Or the server has deleted them because of their age.
 
     Attributes:
         from_id: the id of the last message before the gap.

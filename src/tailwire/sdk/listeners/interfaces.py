@@ -32,7 +32,7 @@ class ConnectionListener:
     """Receives changes of the connection status. If it is added after `init()`, it first receives the current one."""
 
     def on_connected(self) -> Hook:
-        """Called when the socket is open and authenticated, and when the server has ended `on_feature_throttled`."""
+        """Called when the socket is open and authenticated, and when the server has turned its features on again."""
 
     def on_connecting(self) -> Hook:
         """Called when an attempt to connect begins."""

@@ -181,7 +181,7 @@ class HeldEvents(Protocol):
     """
 
     def hold(self, event: object) -> bool:
-        """Keep the position before an event until `release(event)`. Return False, and do nothing, if it has none."""
+        """Keep the position before an event until `release(event)`. Return False if the event has no position."""
 
     def release(self, event: object) -> bool:
         """End one `hold` of an event. Return whether the position may have moved, and should be saved."""

@@ -91,7 +91,7 @@ class ConversationList:
         self._most = most
         self._rows: dict[str, _Row] = {}
         self._applied: dict[str, dict[int, None]] = {}  # by conversation: applied ids that are not in the last response
-        self._reads: dict[str, tuple[int, int]] = {}  # reads on this device that the server has not confirmed
+        self._reads: dict[str, tuple[int, int]] = {}  # by key: the id up to which this device has read; checks left
         self._shown: tuple[LiveConversation, ...] | None = None
         self.complete: bool = False
         self.stale: dict[str, None] = {}

@@ -293,7 +293,7 @@ class MessageList:
             message = self._items[number].message
             if number > up_to:
                 return
-            # Do not stop at a marked one: an edit or deletion may have brought its receipt out of order.
+            # Go on after a message that has the receipt already: an edit may have given it to a newer message first.
             if message.sender.uid == by and message.category != "action":
                 self._change(number, lambda m: merging.with_receipt(m, at, read=read))
 
