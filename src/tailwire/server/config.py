@@ -33,7 +33,7 @@ class Settings:
         broker_ca: file (PEM) of the certificate authority of the broker's certificate; empty for those of the system.
         uploads: where uploaded files are stored: `s3://BUCKET` or `s3://BUCKET/PREFIX`; empty for `uploads` in `data`.
         s3_endpoint: the URL of the S3 service, without the bucket; empty for `AWS_ENDPOINT_URL`, or AWS.
-        s3_public_endpoint: the same as clients reach it, if that differs.
+        s3_public_endpoint: the URL at which clients reach the S3 service, if it is another one; without the bucket.
         s3_region: the region of the bucket; empty for `AWS_REGION`.
         s3_access_key: the access key; empty for `AWS_ACCESS_KEY_ID`, or the role of the machine.
         s3_secret_key: the secret of the access key.
@@ -71,9 +71,9 @@ class Settings:
         frames_per_second: frames that one socket may send, on average over `sweep_interval`; one more closes it.
         core_per_minute: logins, created and deleted users, created and joined groups in the whole app, successful or
             not; one auth token may use a tenth of it, an API key all of it; 0 for no limit.
-        standard_per_minute: all other requests of the whole app; 0 for no limit.
+        standard_per_minute: requests of the whole app that `core_per_minute` does not count; 0 for no limit.
         sends_per_minute: messages that one token may send, each receiver counted; 0 for no limit.
-        requests_per_minute: other requests that one token may make; 0 for no limit.
+        requests_per_minute: requests that one token may make, without sent messages; 0 for no limit.
         logins_per_minute: logins of one uid; 0 for no limit.
         wrong_tokens_per_minute: wrong tokens and keys that are checked for one address; 0 for no limit.
         wrong_passwords_per_minute: wrong passwords that one user may try at one group; 0 for no limit. In addition, at
@@ -94,15 +94,15 @@ class Settings:
         unauthenticated_per_address: WebSockets of one address that have not authenticated yet; 0 for no limit.
         trusted_proxies: networks of the proxies that are trusted to name the client of a request, comma-separated
             (`127.0.0.1, 10.1.0.0/16`).
-        forwarded_header: the header in which they name it: `x-forwarded-for` or `forwarded`. The proxies must write it
-            themselves; the other one is ignored.
+        forwarded_header: the header in which trusted proxies name the client: `x-forwarded-for` or `forwarded`. They
+            must write it themselves; the other one is ignored.
         proxy_protocol: trusted proxies start each connection with a header of the PROXY protocol (version 1 or 2).
         metrics: access to `/metrics`: `open` for anyone, `key` for a REST API key, `off` for no one.
-        docs: access to `/docs` and `/openapi.json`, likewise.
+        docs: access to `/docs` and `/openapi.json`: `open`, `key` or `off`, as for `metrics`.
         console: the page `/console`: `on`, `off`, or `auto`: on if only this machine reaches the server,
             which listens on a loopback address, without `public_url` and `trusted_proxies`.
-        chat: the page `/chat`, likewise. Where only this machine reaches the server, the users of `demo_users` log in
-            there by a click.
+        chat: the page `/chat`: `on`, `off` or `auto`, as for `console`. Where only this machine reaches the server, the
+            users of `demo_users` log in there by a click.
         webhook_targets: networks besides public addresses that webhooks may reach, comma-separated; `any` for all. A
             server that listens on a loopback address, without `public_url` and `trusted_proxies`, may also reach
             loopback addresses.
@@ -110,9 +110,9 @@ class Settings:
             60 s) never use one that is just being closed. If there are more than `max_connections`, idle ones are
             closed earlier.
         max_group_members: members of a group.
-        max_receipt_members: members of a group up to which receipts are kept and sent for each member.
-        max_typing_members: members of a group up to which typing is sent.
-        max_presence_users: online users up to which presence is sent.
+        max_receipt_members: receipts are kept and sent for each member of a group that has at most this many.
+        max_typing_members: typing is sent in a group that has at most this many members.
+        max_presence_users: presence is sent while at most this many users are online.
         max_groups_per_user: groups of one user.
         max_friends: friends of one user.
         max_at_once: users or groups in one request.
@@ -168,8 +168,8 @@ class Settings:
         retain_messages: days after which messages are removed; 0 to keep them.
         retain_files: days after which uploaded files are removed, even if messages refer to them; 0 to keep them.
         push_contact: a `mailto:` or `https:` URL at which push services can reach you; turns on Web Push to browsers.
-        push_targets: networks besides public addresses that push services of browsers may have, comma-separated; `any`
-            for all. Users name these services. URLs without TLS are accepted only with this setting.
+        push_targets: networks besides public addresses in which push services of browsers may be, comma-separated;
+            `any` for all. Users name these services. URLs without TLS are accepted only with this setting.
         push_content: what push notifications contain: `full`, `title` (who wrote, not what) or `none`.
         push_delay: how long after a message its push notifications are sent, unless it was read by then.
         push_lifetime: how long a push notification is tried, and kept by the provider for devices it cannot reach.
@@ -177,7 +177,7 @@ class Settings:
         fcm_credentials: file (JSON) with the key of a service account of Firebase; turns on FCM.
         fcm_url: the URL of the FCM service.
         apns_key: file (`.p8`) with the key for APNs; turns on APNs, and requires the next three.
-        apns_key_id: the id of that key.
+        apns_key_id: the id of `apns_key` at Apple.
         apns_team_id: the id of the team at Apple.
         apns_topic: the bundle id of the app.
         apns_url: the URL of the APNs service; `https://api.sandbox.push.apple.com` for development.
@@ -313,13 +313,13 @@ class Settings:
 
 
 SECRET_SETTINGS = frozenset({"s3_access_key", "s3_secret_key"})
-"""Settings that no log and no list may show."""
+"""Settings whose values no log and no list may show."""
 _PASSWORD = re.compile(r"([?&](?:ssl)?password=)[^&]*")
 _PLACE = re.compile(r"[^:@]*|.*:\d*(?:/.*)?")
 
 
 def redacted(settings: Settings, name: str) -> str:
-    """Return a setting for a log or a list: without its secret, and a URL without its password."""
+    """Return the value of a setting as text for a log or a list, with `***` for a secret or a password in a URL."""
     value = str(getattr(settings, name))
     if name in SECRET_SETTINGS:
         return "***" if value else ""
@@ -346,7 +346,7 @@ def _address_without_password(url: str) -> str:
 
 
 def offered_features(settings: Settings) -> frozenset[str]:
-    """Return the features that the server offers to clients."""
+    """Return the features of the setting `features` that this version of the server knows."""
     return frozenset(settings.features.replace(" ", "").split(",")) & frozenset(CLIENT_FEATURES)
 
 
@@ -355,7 +355,7 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
 
     Args:
         arguments: values by the name of the setting; None counts as not given.
-        environment: variables named `TAILWIRE_<NAME>`; those of the process by default.
+        environment: environment variables; those named `TAILWIRE_<NAME>` are read. By default those of this process.
         file: a TOML file; "" for none.
 
     Raises:
@@ -376,7 +376,7 @@ def load(arguments: Mapping[str, Any], environment: Mapping[str, str] | None = N
 
 
 def unknown_variables(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return `TAILWIRE_*` variables that are not settings, each with the closest valid variable, or ""."""
+    """Return the variables `TAILWIRE_*` that name no setting, each with the most similar valid one; "" if none is."""
     known = [field.name for field in dataclasses.fields(Settings)]
     found = {}
     for variable in sorted(os.environ if environment is None else environment):

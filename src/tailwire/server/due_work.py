@@ -1,4 +1,7 @@
-"""Work that becomes due at times, such as the deliveries of a queue: one task while some is due, else one timer."""
+"""Runs work that becomes due at certain times, such as deliveries of a queue.
+
+There is one task while some work is due, and one timer while the next work is only due later.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,18 @@ MIN_WAIT_SECONDS = 1.0
 
 
 class DueWork:
-    """Does what is due, and wakes up for what becomes due later.
+    """Does the work that is due, and sets a timer for the next. It starts with the first `wake`.
 
     Args:
         name: the name of the task.
-        do_due: does what is due now; returns whether more may be due.
+        world: the clock.
+        do_due: does some work that is due; returns True if more may be due now. If it raises `Refused`, because the
+            store cannot be written, it is called again after a few seconds.
         next_due: returns when the next work is due, in seconds since 1970; None if there is none.
-        is_mine: returns whether this process does the work.
+        is_mine: returns whether this process, of several, does the work.
 
     Attributes:
-        closed: whether `close` was called: nothing more is begun.
+        closed: whether `close` was called. Then no further work is begun.
     """
 
     def __init__(
@@ -47,16 +52,16 @@ class DueWork:
 
     @property
     def may_continue(self) -> bool:
-        """Whether further work may begin."""
+        """Whether this process may begin further work: it does this work, and `close` was not called."""
         return not self.closed and self._is_mine()
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being done or scheduled."""
+        """Whether no task is running and no timer is set."""
         return self._task is None and self._timer is None
 
     def wake(self) -> None:
-        """Check whether work is due."""
+        """Look for work that is due, in a task. Call this whenever work was added. Returns at once."""
         self._woken = True
         if self._task is None and self.may_continue:
             self._cancel_timer()
@@ -93,11 +98,11 @@ class DueWork:
             self._timer = None
 
     async def close(self, *, cancel: bool, patience: float = 0.0) -> None:
-        """Begin nothing more, and wait until nothing is being done.
+        """Begin no further work, and wait until the task has ended.
 
         Args:
-            cancel: whether to cancel what is being done.
-            patience: seconds to wait before that.
+            cancel: True to cancel the task; False to let it complete what it is doing.
+            patience: seconds to wait before the task is cancelled.
         """
         self.closed = True
         self._cancel_timer()

@@ -1,4 +1,4 @@
-"""Creates the server's files and folders, readable only by the user that it runs as, regardless of the umask."""
+"""Creates files and folders that only the user as which the server runs can read, whatever the umask is."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OTHERS_MODE_BITS = 0o077
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder and its missing parents, for their owner alone. A folder that exists is not changed."""
+    """Create a folder and its missing parents, accessible only to their owner. Folders that exist are not changed."""
     if path.is_dir():
         return
     if path.parent != path:
@@ -23,18 +23,18 @@ def make_folder(path: Path) -> None:
 
 
 def open_new(path: Path) -> BinaryIO:
-    """Open a file for writing. Its previous content is discarded."""
+    """Create a file, or empty one that exists, and open it for writing."""
     return open(path, "wb", opener=_opener)
 
 
 def create(path: Path) -> None:
-    """Create an empty file if it is missing."""
+    """Create an empty file. A file that exists is not changed."""
     if not path.exists():
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE))
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file atomically and durably: after a crash it has either the old or the new content."""
+    """Replace the content of a file atomically and durably: after a crash it has either the old or the new content."""
     part = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         with open_new(part) as file:
@@ -48,7 +48,10 @@ def write_whole(path: Path, data: bytes) -> None:
 
 
 def sync_folder(path: Path) -> None:
-    """Flush the entries of a folder to disk."""
+    """Flush the directory entries of a folder to disk, so that files created or renamed in it survive a loss of power.
+
+    Does nothing on Windows.
+    """
     if os.name != "posix":
         return  # other systems cannot open a folder
     descriptor = os.open(path, os.O_RDONLY)
@@ -59,12 +62,15 @@ def sync_folder(path: Path) -> None:
 
 
 def is_loose(path: Path) -> bool:
-    """Return whether anyone but the owner has access to a file or folder."""
+    """Return whether anyone but the owner has access to a file or folder. Always False on Windows."""
     return os.name == "posix" and bool(path.stat().st_mode & OTHERS_MODE_BITS)
 
 
 def tighten(paths: Iterable[Path]) -> None:
-    """Restrict files and folders to their owner. Changes are logged once."""
+    """Remove the access of others to files and folders. Missing ones are ignored.
+
+    If anything was changed, that is logged once for all. Permissions that cannot be changed are logged too.
+    """
     changed: list[Path] = []
     for path in paths:
         try:

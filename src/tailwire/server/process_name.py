@@ -1,4 +1,4 @@
-"""The name of this process, for operators of several servers."""
+"""The name of this process, by which operators tell several servers apart."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import socket
 
 
 def process_name() -> str:
-    """Return the name of this process among those of several servers."""
+    """Return a name for this process, with the name of the machine and the process id."""
     return f"{socket.gethostname()} pid {os.getpid()}"

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from tailwire.server.config import Settings
 
 JWT_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Algorithms with a public key. One with a shared secret would let anyone who verifies JWTs sign them."""
+"""The permitted algorithms for JWTs. All of them verify with a public key, because who knows a shared secret could also
+sign."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -23,12 +24,12 @@ class BadSetting(ValueError):
 
 
 def entries_of(value: str) -> list[str]:
-    """Return the entries of a comma-separated value."""
+    """Return the entries of a comma-separated value, without spaces around them and without empty ones."""
     return [one.strip() for one in value.split(",") if one.strip()]
 
 
 def check(s: Settings) -> None:
-    """Check the values of settings.
+    """Check the values of settings, alone and in combination.
 
     Raises:
         BadSetting: if a value is invalid; the message names the setting.

@@ -1,4 +1,4 @@
-"""Where the value of each setting came from, and what each setting means."""
+"""Tells what each setting means, and whether its value came from an argument, a variable or the file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEANING_PATTERN = r"^        (\w+): (.*?)(?=\n        \w+:|\n    $|\Z)"  # entri
 
 @cache
 def meanings() -> dict[str, str]:
-    """Return what each setting means, without Markdown."""
+    """Return the description of each setting by its name, from the docstring of `Settings`, without Markdown."""
     found = re.findall(MEANING_PATTERN, Settings.__doc__ or "", re.MULTILINE | re.DOTALL)
     return {name: " ".join(text.split()).replace("`", "").rstrip(".") for name, text in found}
 
@@ -27,10 +27,14 @@ def meanings() -> dict[str, str]:
 def sources(
     arguments: Mapping[str, Any], file: str = "", environment: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return where `config.load` found the value of each setting that is set, by the name of the setting.
+    """Return where `config.load` finds the value of each setting, by the name of the setting.
 
     Args:
-        arguments, file, environment: as for `config.load`, which has accepted them.
+        arguments, file, environment: as for `config.load`. They must be valid.
+
+    Returns:
+        For each setting that is set: the option (`--NAME`), the environment variable, or the path of the file. Settings
+        with their default are left out.
     """
     names = {field.name for field in dataclasses.fields(Settings)}
     found: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Converts the values of settings from the form in which they are written to their types."""
+"""Converts the values of settings, which may be written as text, to the types of the settings."""
 
 from __future__ import annotations
 
@@ -11,10 +11,16 @@ _TYPE_NAMES = {bool: "true or false", int: "a whole number", float: "a number", 
 
 
 def convert(name: str, value: Any, kind: type, source: str) -> Any:
-    """Return a value in the type of its setting.
+    """Convert a value to the type of its setting.
+
+    Args:
+        name: the name of the setting.
+        value: the value: text, or already of the right type.
+        kind: the type of the setting: `bool`, `int`, `float` or `str`.
+        source: where the value came from, for the error message.
 
     Raises:
-        BadSetting: if the value is not of this type; the message names the setting and its source.
+        BadSetting: the value cannot be converted; the message names the setting and its source.
     """
     if kind is bool and isinstance(value, str):
         if value.lower() in ("1", "true", "yes", "on"):

@@ -1,4 +1,4 @@
-"""Stops the server. uvicorn stops accepting and calls `shutdown` of each connection; then this runs."""
+"""Closes the parts of the server, after uvicorn has stopped accepting connections and has shut down the open ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,13 @@ async def shut_down(
     store: Store,
     log_of_store: MessageLog | None = None,
 ) -> None:
-    """Finish actions of the gateway and what was submitted to the store, in this order, and close all parts.
+    """Close the parts of the server, one after the other, each after it has finished what it is doing.
+
+    The order is: gateway, webhooks, background work, log, store.
 
     Args:
-        background: each ends something that runs in the background.
-        log_of_store: the log, if the server shares its store with others; else None.
+        background: functions that each end something that runs in the background.
+        log_of_store: the reader of the log, if several servers share the store; else None.
     """
     await gateway.close()
     await webhooks.close()

@@ -1,4 +1,4 @@
-"""Threads that yield the processor to the event loop and the store's writer."""
+"""Lowers the priority of threads, so that the event loop and the store's writer get the processor first."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ MAX_NICENESS = 19  # the greatest niceness on Linux
 
 
 def lower_priority() -> None:
-    """Let other threads go before the calling one. Linux only: other systems have one priority for the process.
+    """Give the calling thread a lower priority than the other threads. Does nothing except on Linux.
 
-    Suits threads that compute without the GIL: one that waits for the processor while it holds the GIL would delay the
-    event loop.
+    Only for threads that compute without holding the GIL. With a low priority, a thread that holds the GIL waits longer
+    for the processor, and the event loop waits with it.
     """
     if sys.platform == "linux":
         thread = threading.get_native_id()

@@ -1,4 +1,4 @@
-"""Stores files in a folder."""
+"""Stores uploaded files in a folder of this machine."""
 
 from __future__ import annotations
 
@@ -19,15 +19,23 @@ from tailwire.server.uploads.threads import Threads
 CHUNK_BYTES = 256 * 1024
 FILES_PER_BATCH = 500
 FILE_NAME = re.compile(r"[0-9a-f]{40}(-small\.jpg|\.[a-z0-9]{1,10})?")
-"""Names of files and thumbnails. A file with another name was not stored by a server."""
+"""Matches the names of stored files and thumbnails. A file with another name was not stored by a server."""
 READ_THREADS = 4
 
 
 class _File(PartFile):
-    """A file that will be kept in the folder itself."""
+    """A file that is being written, and is kept in the same folder when it is complete."""
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Move the file, and its thumbnail if it has one, to their final names."""
+        """Rename the file and its thumbnail to their final names.
+
+        Args:
+            name: the name of the file.
+            thumbnail: the name of its thumbnail; None if there is none.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the disk fails or too many writes wait. The file is discarded.
+        """
         folder = self._folder.path
 
         def rename() -> None:
@@ -51,7 +59,7 @@ def _stored_files(entries: list[os.DirEntry[str]]) -> list[StoredFile]:
 
 
 class FolderUploads:
-    """Stores files in a folder, which is created with the first file."""
+    """`ports.uploads.Uploads` in a folder, which is created with the first file."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,11 +68,11 @@ class FolderUploads:
         self._readers = Threads("downloads", READ_THREADS)
 
     async def remove_incomplete(self) -> None:
-        """Remove incomplete files of processes that have ended."""
+        """Remove incomplete files of processes that have ended. Blocks the event loop for as long as that takes."""
         self._parts.sweep()
 
     def begin(self) -> _File:
-        """Return a new file, which takes its content.
+        """Create a new incomplete file, to which the caller writes.
 
         Raises:
             Refused: ERR_UNAVAILABLE, the file cannot be created now.
@@ -76,7 +84,11 @@ class FolderUploads:
         return free_bytes(self._folder)
 
     async def remove(self, names: list[str]) -> None:
-        """Delete files."""
+        """Delete files, ignoring missing ones.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the disk fails or too many writes wait.
+        """
 
         def remove() -> None:
             for name in names:
@@ -94,11 +106,15 @@ class FolderUploads:
                 yield await self._readers.run(partial(_stored_files, batch))
 
     async def missing_names(self, names: list[str]) -> list[str]:
-        """Return the names that no file has."""
+        """Return those of the names that have no file."""
         return await self._readers.run(lambda: [n for n in names if not (self._folder / Path(n).name).exists()])
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """Yield a range of a file in chunks."""
+        """Yield `length` bytes of a file from the offset `start` on, in chunks; fewer if the file ends before.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
         with (self._folder / Path(name).name).open("rb") as file:
             file.seek(start)
             while length > 0:
@@ -109,23 +125,27 @@ class FolderUploads:
                 yield chunk
 
     async def size(self, name: str) -> int:
-        """Return the size of a file in bytes."""
+        """Return the size of a file in bytes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
         return (self._folder / Path(name).name).stat().st_size
 
     def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
-        """Return None: files are served by this server."""
+        """Return None, because this server itself serves the files."""
         return None
 
     def direct_form(self, name: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
-        """Return None: this server receives the files."""
+        """Return None, because this server itself receives the files."""
         return None
 
     async def accept_upload(self, name: str) -> ArrivedFile | None:
-        """Return None: this server receives the files."""
+        """Return None, because this server itself receives the files."""
         return None
 
     async def end_direct(self, name: str, lifetime: int) -> None:
-        """Do nothing: this server receives the files."""
+        """Do nothing, because this server itself receives the files."""
 
     async def close(self) -> None:
         """Stop the threads and processes."""

@@ -1,6 +1,6 @@
-"""Marks the folder of uploads with a random name, by which servers see whether they have the same one.
+"""Marks the folder of uploads with a random text, by which several servers see whether they share one folder.
 
-A copy of a folder has its mark, too, and is taken for the same one.
+A copy of the folder contains the mark too, so it is not recognised as another folder.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ FILE = ".folder"
 
 
 def folder_mark(folder: Path, new_mark: str) -> str:
-    """Return the mark of a folder; "" if another server is just writing it, or was killed meanwhile. Blocks.
+    """Return the mark of a folder, after creating the folder and the mark if necessary. Blocks.
 
     Args:
-        folder: is created if it is missing.
-        new_mark: the mark that it is given if it has none.
+        folder: the folder.
+        new_mark: the mark that it gets if it has none.
+
+    Returns:
+        The mark; "" if another server is just writing it, or was killed while it did.
 
     Raises:
         OSError: the mark cannot be read or written.

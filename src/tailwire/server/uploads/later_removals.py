@@ -1,4 +1,7 @@
-"""Removes objects a second time later, because the form that uploaded them permits it again until it expires."""
+"""Removes objects of a bucket after a delay.
+
+A client may upload an object again, after it was removed, until its form has expired. So it is removed once more then.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,16 @@ import asyncio
 from collections.abc import Callable
 
 MIN_DELAY_SECONDS = 60.0
-"""Removals that are due within this time of each other are made together."""
+"""The shortest time between two calls of `remove`. What becomes due meanwhile is removed together."""
 
 
 class LaterRemovals:
-    """The names of objects to remove, the first one due first.
+    """The names of objects that are to be removed later.
 
-    They are kept in memory: what a server forgets, its daily sweep removes.
+    They are kept in memory only. What is forgotten when the server ends is found by the daily sweep of the bucket.
 
     Args:
-        remove: called with the names that are due.
+        remove: called in the event loop with the names that are due. It must not block.
     """
 
     def __init__(self, remove: Callable[[list[str]], object]) -> None:
@@ -24,7 +27,11 @@ class LaterRemovals:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, name: str, delay: float) -> None:
-        """Remove an object after `delay` seconds, or up to a minute later. The delay must be the same for all names."""
+        """Have an object removed after a delay. Does nothing if the name is already waiting.
+
+        Args:
+            delay: seconds, the same in all calls. The removal may come up to `MIN_DELAY_SECONDS` later.
+        """
         loop = asyncio.get_running_loop()
         self._due.setdefault(name, loop.time() + delay)
         if self._timer is None:
@@ -42,7 +49,7 @@ class LaterRemovals:
             self._remove(names)
 
     def close(self) -> None:
-        """Forget all names, and end the timer."""
+        """Forget all names, and cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
         self._due.clear()

@@ -1,4 +1,7 @@
-"""Incomplete files: written while they arrive, and removed when the process that wrote them is gone."""
+"""Incomplete files: uploads are written to them while they arrive.
+
+If a process ends before its files are complete, another one removes them.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ from tailwire.server.uploads.threads import QueueFull, Threads
 RETRY_AFTER_SECONDS = 10.0
 WRITE_BACK_BYTES = 256 * 1024
 HEAD_BYTES = 4096
-"""The start of a file, from which its type is determined."""
+"""How many bytes of the start of a file are kept in memory, to determine its type."""
 WRITE_THREADS = 1
 MAX_PENDING_WRITES, MAX_PENDING_THUMBNAILS, MAX_PENDING_MEASURES = 200, 16, 200
 
@@ -35,7 +38,11 @@ def _begin_write_back(file: BinaryIO, start: int) -> None:
 
 
 def unavailable_refusal(verb: str = "stored") -> Refused:
-    """Return the refusal of a request that needs a file stored, read or removed (`verb`), which is impossible now."""
+    """Return a refusal with ERR_UNAVAILABLE.
+
+    Args:
+        verb: what cannot be done with the file now: `stored`, `read` or `removed`.
+    """
     return Refused(
         "ERR_UNAVAILABLE", f"The file cannot be {verb} now. Try again later.", retry_after=RETRY_AFTER_SECONDS
     )
@@ -43,9 +50,12 @@ def unavailable_refusal(verb: str = "stored") -> Refused:
 
 @contextmanager
 def unavailable_on_error(verb: str = "stored") -> Iterator[None]:
-    """Refuse with ERR_UNAVAILABLE if the disk fails or too many calls wait.
+    """Turn `OSError` and `QueueFull` within the context into `Refused` with ERR_UNAVAILABLE. Log an `OSError`.
 
     A full or read-only disk, or a lack of file descriptors, is a failure of the server and not of the request.
+
+    Args:
+        verb: what was to be done with the file: `stored`, `read` or `removed`.
     """
     try:
         yield
@@ -70,16 +80,16 @@ def _try_lock(descriptor: int) -> bool:
 
 
 class PartFolder:
-    """A folder in which several processes write incomplete files.
+    """A folder in which several processes may write incomplete files.
 
-    While a process writes, it holds a lock on a file `.NAME.lock`, and the names of its files begin with `.NAME-`. The
-    lock ends with the process, so `sweep` removes the files of ended processes, and only those.
+    While a process has incomplete files, it holds a lock on a file `.NAME.lock`, and the names of its files begin with
+    `.NAME-`. The lock ends with the process, so `sweep` can tell which files belong to processes that have ended.
 
     Attributes:
         path: the folder.
         writers: the threads that write to the disk.
-        pictures: makes thumbnails.
-        measures: only measures pictures, if too many wait for thumbnails.
+        pictures: the process that makes thumbnails.
+        measures: another process, which only measures pictures while too many wait for `pictures`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -94,10 +104,10 @@ class PartFolder:
     def open(self) -> str:
         """Return a prefix for the names of a new file and its thumbnail. The caller must call `release` once.
 
-        The folder is created if it is missing.
+        Creates the folder if it is missing, and takes the lock unless this process has it.
 
         Raises:
-            Refused: ERR_UNAVAILABLE: the disk is full or fails.
+            Refused: ERR_UNAVAILABLE, the disk is full or fails.
         """
         with unavailable_on_error():
             private_files.make_folder(self.path)
@@ -108,7 +118,7 @@ class PartFolder:
         return f".{self._name}-{self._number}"
 
     def release(self) -> None:
-        """Report that a file of this process is complete or discarded. The lock ends with the last one."""
+        """End what `open` began, after a file was completed or discarded. The last call releases the lock."""
         self._open -= 1
         if not self._open and self._unlock is not None:
             unlock, self._unlock = self._unlock, None
@@ -127,7 +137,7 @@ class PartFolder:
                 os.close(descriptor)
 
     def sweep(self) -> None:
-        """Remove the incomplete files of processes that have ended."""
+        """Remove the incomplete files of processes that have ended. Blocks."""
         if not self.path.exists():
             return
         # Listed before the locks: what a process begins meanwhile is left alone.
@@ -204,11 +214,16 @@ def _release(descriptor: int, path: Path) -> None:
 
 
 class PartFile:
-    """A file that is being written.
+    """A file that is being written (`ports.uploads.Sink`). It is created with this object.
+
+    A derived class adds `keep`.
 
     Attributes:
         first_bytes: its first bytes, at most `HEAD_BYTES`.
         size: how many bytes were written.
+
+    Raises:
+        Refused: ERR_UNAVAILABLE, the disk is full or fails.
     """
 
     def __init__(self, folder: PartFolder) -> None:
@@ -228,7 +243,12 @@ class PartFile:
         self.size = self._writing_back = 0
 
     def write(self, data: bytes) -> None:
-        """Write the next bytes. They go to the page cache, which is too fast to need a thread."""
+        """Append bytes to the file. Runs in the event loop's thread, because the page cache takes them fast.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the disk is full or fails.
+            ValueError: the file is finished.
+        """
         if self._file is None:
             raise ValueError("the file is finished")
         if len(self.first_bytes) < HEAD_BYTES:
@@ -241,10 +261,14 @@ class PartFile:
                 self._writing_back = self.size
 
     async def finish(self, *, durably: bool = True) -> None:
-        """Complete the file.
+        """Flush and close the file, in a thread.
 
         Args:
-            durably: whether it must survive a loss of power.
+            durably: True to sync it, so that it survives a loss of power; False to leave that to the system.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the disk fails or too many writes wait. The file is discarded.
+            ValueError: the file is finished already.
         """
         file, self._file = self._file, None
         if file is None:
@@ -259,9 +283,12 @@ class PartFile:
         await self._run_in_thread(store, file.close)
 
     async def measure_picture(self) -> Picture | None:
-        """Return the size of a picture after making a thumbnail; without a thumbnail if too many are pending.
+        """Measure the file as a picture, and make its thumbnail. Call this after `finish`.
 
-        None if the file is not a readable picture, or if too many pictures wait even to be measured.
+        If too many thumbnails are pending, the picture is only measured.
+
+        Returns:
+            None if the file is not a readable picture, or if too many pictures wait even to be measured.
         """
         try:
             return await self._folder.pictures.make(self._path, self._thumbnail_path, self._is_dropped)
@@ -285,7 +312,7 @@ class PartFile:
             raise
 
     def drop(self) -> None:
-        """Discard the file, unless it was kept."""
+        """Delete the file and its thumbnail unless they were kept. May be called at any time, and repeatedly."""
         first, self._dropped = not self._dropped, True  # before anything is removed: see `_Pictures._make`
         file, self._file = self._file, None
         if file is not None:

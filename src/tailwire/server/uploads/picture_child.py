@@ -1,4 +1,4 @@
-"""The process that decodes pictures, which were written by strangers (see `child_process`)."""
+"""The child process that decodes pictures (see `child_process`): they come from users and may attack the decoder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from tailwire.server.child_process.inside import Bounds, read, serve
 from tailwire.server.uploads.thumbnails import make_thumbnail
 
 JOB_HEAD = struct.Struct("!HH")
-"""The lengths in bytes of the two paths that follow: of the picture, and of the thumbnail (0 to measure only)."""
+"""The head of a job. It has the lengths in bytes of the two paths that follow it: of the picture, and of the thumbnail
+(0 to measure only)."""
 ANSWER_FORMAT = struct.Struct("!BII")
-"""The outcome (one of the constants below), the width and the height."""
+"""An answer: the outcome (`NO_PICTURE`, `MEASURED` or `WITH_THUMBNAIL`), and the width and height in pixels."""
 NO_PICTURE, MEASURED, WITH_THUMBNAIL = range(3)
 
 MEMORY_BYTES = 512 * 1024 * 1024
@@ -23,7 +24,7 @@ UNUSED_SECONDS = 60.0
 
 
 def answer(jobs: RawIOBase) -> bytes | None:
-    """Read a job, decode its picture, and return the answer; None at the end of the input."""
+    """Read one job, decode its picture, and return the answer. Return None at the end of the input."""
     head = read(jobs, JOB_HEAD.size)
     if len(head) < JOB_HEAD.size:
         return None
@@ -35,7 +36,7 @@ def answer(jobs: RawIOBase) -> bytes | None:
 
 
 def main() -> None:
-    """Serve the parent."""
+    """Answer the jobs of the parent process until it ends."""
     serve(answer, Bounds(MEMORY_BYTES, THUMBNAIL_BYTES, CPU_SECONDS_PER_PICTURE, UNUSED_SECONDS))
 
 

@@ -14,15 +14,17 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.uploads.picture_child import ANSWER_FORMAT, JOB_HEAD, MEASURED, WITH_THUMBNAIL
 
 IDLE_SECONDS, LOW_SECONDS = 4.0, 20.0
-"""How long a picture may take: while its process waits until the processor is free, and then with a low priority."""
+"""How many seconds a picture may take: first in a process that only computes when the processor is free, and if that is
+too slow, in one with a low priority."""
 
 
 class PictureProcess:
-    """Asks a child process about one picture at a time.
+    """Has a child process decode one picture at a time. It is started when it is needed.
 
     Args:
         module: the name of the module that the child runs.
-        idle_seconds, low_seconds: how long a picture may take: with priority `IDLE`, and then with `LOW`.
+        idle_seconds, low_seconds: how many seconds a picture may take: first with the priority `IDLE` (only when the
+            processor is free), and if that is too slow, again with `LOW`.
     """
 
     def __init__(
@@ -40,13 +42,15 @@ class PictureProcess:
         return self._child.pid
 
     def make(self, source: Path, target: Path | None) -> Picture | None:
-        """Measure a picture, and write a thumbnail. Blocks, so it is called in a thread.
+        """Measure a picture, and write a thumbnail as a JPEG. Blocks, so it is called in a thread.
 
         Args:
+            source: the file of the picture.
             target: the file of the thumbnail; None to measure only.
 
         Returns:
-            See `make_thumbnail`; also None if the child failed at it.
+            The size, and whether a thumbnail was written; None if the file is not a readable picture, or the child
+            failed or was too slow. Without a thumbnail no file `target` is left.
         """
         paths = [os.fsencode(path.absolute()) if path else b"" for path in (source, target)]
         try:
@@ -60,7 +64,7 @@ class PictureProcess:
         return found
 
     def close(self) -> None:
-        """End the child, even in the middle of a picture. Blocks until it has ended."""
+        """Kill the child, even in the middle of a picture, and refuse further ones. Blocks until it has ended."""
         self._child.close()
 
 

@@ -22,24 +22,24 @@ from tailwire.server.uploads.s3_signing import decode_facts, encode_facts, signe
 from tailwire.server.uploads.threads import Threads
 
 FILES_SENT_AT_ONCE = 4
-"""Files that are sent to the bucket at the same time, so that a slow service costs no more than their parts' memory."""
+"""How many files are sent to the bucket at the same time. It bounds the memory that a slow service takes."""
 MAX_PENDING_UPLOADS = 1000
 LINK_SECONDS = 900
 CLOSE_SECONDS = 5.0
 DAY_SECONDS = 86_400
 EXPIRY_MARGIN_SECONDS = 60
-"""How much longer a form may work at a service whose clock is slow."""
+"""How long after its end a form may still work, because the clock of the service may be slow."""
 UNSENT_FILES_AT_ONCE = 1000
 DIRECT_FOLDER = "direct"
-"""The folder of the bucket for files that clients upload themselves."""
+"""The folder of the bucket to which clients upload files themselves."""
 METADATA_KEY = "file"
 UNKNOWN_TYPE = "application/octet-stream"
 
 
 class _Upload(PartFile):
-    """A file that will be kept in the bucket.
+    """A file that is being written on this disk, and is sent to the bucket by `keep`.
 
-    Nothing of it is in the bucket before `keep`, so a client that is slow or leaves costs the service nothing.
+    Before `keep` nothing of it is in the bucket. So an upload that the client does not complete leaves nothing there.
     """
 
     def __init__(self, uploads: S3Uploads, folder: PartFolder) -> None:
@@ -48,11 +48,17 @@ class _Upload(PartFile):
         self._sending = self._abandoned = False
 
     async def finish(self, *, durably: bool = False) -> None:
-        """Complete the file. The local copy need not survive a loss of power."""
+        """Flush and close the local copy, which by default need not survive a loss of power (see `PartFile.finish`)."""
         await super().finish(durably=durably)
 
     async def keep(self, name: str, thumbnail: str | None = None) -> None:
-        """Send the file, and its thumbnail if it has one, to the bucket.
+        """Send the file and its thumbnail to the bucket, wait for that, and delete the local copies.
+
+        If the caller is cancelled, the transfer continues in the background, and then the objects are removed.
+
+        Args:
+            name: the name of the object.
+            thumbnail: the name of the thumbnail's object; None if there is none.
 
         Raises:
             Refused: ERR_UNAVAILABLE, too many files wait to be sent, or the bucket does not take the file.
@@ -78,20 +84,20 @@ class _Upload(PartFile):
             await self._uploads.delete([name, *([thumbnail] if thumbnail else [])])
 
     def drop(self) -> None:
-        """Discard the local copy, once it is no longer being sent."""
+        """Delete the local copies. While they are being sent, do nothing: they are deleted afterwards."""
         if not self._sending:
             super().drop()
 
 
 class S3Uploads:
-    """Stores files in a bucket.
+    """`ports.uploads.Uploads` in a bucket of S3.
 
     Args:
-        folder: for files that are arriving; of this server alone or shared with others.
+        folder: a folder on this machine for files that are arriving; several servers may share it.
         bucket: where complete files are stored.
-        seconds: returns seconds since 1970.
-        redirect: whether clients get files from the bucket itself.
-        direct: whether clients upload files to the bucket itself.
+        seconds: the clock; returns seconds since 1970.
+        redirect: True if clients get files from the bucket itself; False if this server passes them on.
+        direct: True if clients may upload files to the bucket itself; False if this server receives them all.
     """
 
     def __init__(
@@ -110,7 +116,11 @@ class S3Uploads:
         self._later = LaterRemovals(lambda names: self.start(self._remove_originals(names)))
 
     async def remove_incomplete(self) -> None:
-        """Remove what ended servers have left: on the disk now, in the bucket in the background, then once a day."""
+        """Remove what servers that have ended left behind.
+
+        Incomplete files on the disk are removed at once. In the bucket, parts of unfinished uploads and direct uploads
+        that no message has named are removed in the background, now and then once a day.
+        """
         self._parts.sweep()
         self._sweep_bucket()
 
@@ -141,19 +151,22 @@ class S3Uploads:
                 log.info("parts of %d unfinished uploads were removed from the bucket", count)
 
     def begin(self) -> _Upload:
-        """Return a new file, which takes its content.
+        """Create a new incomplete file on this disk, to which the caller writes.
 
         Raises:
-            Refused: ERR_UNAVAILABLE, the local copy cannot be created now.
+            Refused: ERR_UNAVAILABLE, the file cannot be created now.
         """
         return _Upload(self, self._parts)
 
     def free_bytes(self) -> int:
-        """Return the free bytes on the disk on which files arrive."""
+        """Return the free bytes on the disk of the folder for files that are arriving."""
         return free_bytes(self._folder)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start work that ends by itself, even if the request that needs it is cancelled. Return its task."""
+        """Run a coroutine in a task of its own, which continues if the request is cancelled. Return the task.
+
+        `close` waits for it. If it raises `BucketError`, that is logged.
+        """
         task = asyncio.get_running_loop().create_task(work, name="tailwire upload to the bucket")
         self._tasks.add(task)
         task.add_done_callback(self._on_task_ended)
@@ -165,13 +178,16 @@ class S3Uploads:
             log.warning("an abandoned upload remains in the bucket: %s", task.exception())
 
     async def send(self, path: Path, size: int, name: str, thumbnail_path: Path | None, thumbnail: str) -> None:
-        """Store a file and its thumbnail in the bucket.
+        """Store a file and its thumbnail in the bucket, waiting while too many files are being sent.
+
+        Must not be cancelled (see `Bucket.put`).
 
         Args:
-            path, size: the local copy of the file, and its bytes.
-            name: the name of the object.
-            thumbnail_path: the local copy of the thumbnail; None for none.
-            thumbnail: the name of the thumbnail's object; "" for none.
+            path: the local copy of the file.
+            size: its size in bytes.
+            name: the name of its object.
+            thumbnail_path: the local copy of the thumbnail; None without a thumbnail.
+            thumbnail: the name of the thumbnail's object; "" without a thumbnail.
 
         Raises:
             Refused: ERR_UNAVAILABLE, too many files wait to be sent, or the bucket does not take the file.
@@ -187,17 +203,21 @@ class S3Uploads:
             raise _refusal("stored", e) from e
 
     async def remove(self, names: list[str]) -> None:
-        """Delete files, ignoring missing ones."""
+        """Delete files as `delete` does.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the bucket fails.
+        """
         try:
             await self.delete(names)
         except BucketError as e:
             raise _refusal("removed", e) from e
 
     async def delete(self, names: list[str]) -> None:
-        """Delete files, and what was uploaded directly under their names.
+        """Delete files, and what clients have uploaded directly under their names. Missing ones are ignored.
 
         Raises:
-            BucketError: if the request fails.
+            BucketError: the request failed.
         """
         final = [Path(name).name for name in names]
         await self._bucket.remove([*final, *(f"{DIRECT_FOLDER}/{name}" for name in final if self._direct)])
@@ -212,10 +232,10 @@ class S3Uploads:
             yield [StoredFile(*one) for one in chunk if FILE_NAME.fullmatch(one[0])]
 
     async def missing_names(self, names: list[str]) -> list[str]:
-        """Return the names that no file has.
+        """Return those of the names that have no file. Makes a request for each name.
 
         Raises:
-            BucketError: if the request fails.
+            BucketError: a request failed.
         """
         found = []
         for name in names:
@@ -226,7 +246,12 @@ class S3Uploads:
         return found
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """Yield a range of a file in chunks."""
+        """Yield `length` bytes of a file from the offset `start` on, in chunks; fewer if the file ends before.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            Refused: ERR_UNAVAILABLE, the bucket fails.
+        """
         try:
             async for piece in self._bucket.read(Path(name).name, start, length):
                 yield piece
@@ -234,16 +259,25 @@ class S3Uploads:
             raise _refusal("read", e) from e
 
     async def size(self, name: str) -> int:
-        """Return the size of a file in bytes."""
+        """Return the size of a file in bytes.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            Refused: ERR_UNAVAILABLE, the bucket fails.
+        """
         try:
             return await self._bucket.size(Path(name).name)
         except BucketError as e:
             raise _refusal("read", e) from e
 
     def direct_url(self, name: str, mime_type: str, disposition: str) -> str | None:
-        """Return a signed URL of the file in the bucket.
+        """Return a signed URL of the file in the bucket, valid for `LINK_SECONDS`.
 
-        None if clients are not redirected, or if there are no credentials to sign with.
+        Args:
+            mime_type, disposition: what the response at the URL says in `content-type` and `content-disposition`.
+
+        Returns:
+            None if clients are not redirected, or if there are no credentials to sign with.
         """
         address = self._bucket.address
         if not self._redirect or address.credentials is None:
@@ -257,9 +291,15 @@ class S3Uploads:
         return signed_url(address, address.credentials, key, query, self._seconds(), LINK_SECONDS)
 
     def direct_form(self, name: str, file: DirectFile, lifetime: int) -> tuple[str, dict[str, str]] | None:
-        """Return the URL and the fields of a form that uploads a file to the bucket.
+        """Return the URL and the fields of a form with which a client uploads a file to the bucket.
 
-        None if clients do not upload to the bucket themselves, or if there are no credentials to sign with.
+        Args:
+            name: the unused name under which the file will be kept.
+            file: what the form permits to upload.
+            lifetime: seconds until the form expires.
+
+        Returns:
+            None if clients do not upload to the bucket themselves, or if there are no credentials to sign with.
         """
         address = self._bucket.address
         if not self._direct or address.credentials is None:
@@ -269,10 +309,18 @@ class S3Uploads:
         return upload_form(address, address.credentials, key, file.size, metadata, self._seconds(), lifetime)
 
     async def accept_upload(self, name: str) -> ArrivedFile | None:
-        """Copy an upload to its final name, to which its form cannot write, and describe the copy.
+        """Copy what a client has uploaded with a form to its final name, which the form cannot overwrite.
+
+        If there is already a copy, it is left as it is.
+
+        Args:
+            name: the name for which the form was made.
 
         Returns:
-            None if there is no such upload, or if it is so old that the sweep removes it.
+            A description of the copy; None if nothing was uploaded, or more than a day ago.
+
+        Raises:
+            Refused: ERR_UNAVAILABLE, the bucket fails.
         """
         final = Path(name).name
         if not self._direct:
@@ -291,7 +339,14 @@ class S3Uploads:
         return ArrivedFile(file, copy.size, copy.first_bytes)
 
     async def end_direct(self, name: str, lifetime: int) -> None:
-        """Remove the uploaded original of a file now, and again once its form, which permits it, has expired."""
+        """Remove what a client has uploaded with a form, now and once more after the form has expired.
+
+        Until then the client can upload it again. A failure is only logged.
+
+        Args:
+            name: the name for which the form was made.
+            lifetime: seconds after which the form has expired.
+        """
         original = f"{DIRECT_FOLDER}/{Path(name).name}"
         await self._remove_originals([original])
         self._later.add(original, lifetime + EXPIRY_MARGIN_SECONDS)
@@ -303,7 +358,7 @@ class S3Uploads:
             log.warning("the originals of %d files remain in the bucket for a day: %s", len(names), e)
 
     async def close(self) -> None:
-        """Let files that are being sent arrive, for a few seconds. Stop the threads."""
+        """Wait at most `CLOSE_SECONDS` for files that are being sent, cancel the rest, and stop all threads."""
         if self._timer is not None:
             self._timer.cancel()
         self._later.close()

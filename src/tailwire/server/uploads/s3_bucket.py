@@ -1,4 +1,4 @@
-"""A bucket: each request with a deadline, and each failure as one of a few reasons that say what to do."""
+"""Requests to a bucket of S3. Each has a deadline, and its failures become `BucketError`, which says what to do."""
 
 from __future__ import annotations
 
@@ -23,16 +23,17 @@ MAX_RETRIES = 2
 REQUEST_SECONDS = 15.0
 PUT_SECONDS = 30.0
 MIN_PUT_BYTES_PER_SECOND = 500_000
-"""Bytes per second; a slower upload to the bucket fails."""
+"""The slowest rate at which a file may be sent to the bucket: the deadline follows from it and the size."""
 STREAM_SECONDS = 24 * 3600
-"""How long one download may take. It takes as long as its client does, and the server has limits for slow clients."""
+"""How long one download may take. It is long because a download takes as long as its client, and slow clients are
+limited elsewhere."""
 
 
 class BucketError(OSError):
-    """A request to the bucket failed. The message says why, and what to do. It contains no name of a file.
+    """A request to the bucket failed. The message says why, and what to do. It does not contain the name of a file.
 
     Attributes:
-        temporary: whether it may work later without a change of the configuration.
+        temporary: True if the request may succeed later; False if the configuration has to be changed first.
     """
 
     def __init__(self, message: str, *, temporary: bool) -> None:
@@ -41,7 +42,14 @@ class BucketError(OSError):
 
 
 class Head(NamedTuple):
-    """The facts that a bucket reports about an object. `stored_at` is in seconds since 1970."""
+    """What a bucket reports about an object.
+
+    Attributes:
+        size: its size in bytes.
+        first_bytes: its beginning.
+        metadata: what was stored with it.
+        stored_at: when it was stored, in seconds since 1970.
+    """
 
     size: int
     first_bytes: bytes
@@ -50,10 +58,10 @@ class Head(NamedTuple):
 
 
 class Bucket:
-    """The objects of a bucket below its prefix.
+    """The objects of a bucket whose names begin with the prefix of the address. All names here are without it.
 
     Args:
-        address: where the bucket is, and who may use it; kept as an attribute.
+        address: the bucket, the prefix and the credentials; kept as an attribute.
 
     Raises:
         OSError: the package obstore is missing.
@@ -64,12 +72,12 @@ class Bucket:
         self._store = _open(address)
 
     async def put(self, name: str, file: Path, size: int, mime_type: str) -> None:
-        """Store a file as an object. It appears when it is complete; a large one is sent in parts.
+        """Store a file as an object, replacing an earlier one. Nobody sees the object before it is complete.
 
-        Must not be cancelled: the parts would remain.
+        Must not be cancelled: the parts in which a large file is sent would remain in the bucket.
 
         Args:
-            size: the bytes of the file, from which the deadline follows.
+            size: the size of the file in bytes, only for the deadline.
 
         Raises:
             BucketError: if the request fails.
@@ -97,7 +105,10 @@ class Bucket:
         return int((await self._answer(obstore.head_async(self._store, name)))["size"])
 
     async def head(self, name: str, length: int) -> Head:
-        """Return the size of an object, its first `length` bytes, its metadata, and when it was stored.
+        """Return what the bucket reports about an object.
+
+        Args:
+            length: how many bytes of its beginning to read; at least 1.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -111,7 +122,7 @@ class Bucket:
         return Head(int(found.meta["size"]), data, dict(found.attributes), stored_at)
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
-        """Yield a range of an object in chunks.
+        """Yield `length` bytes of an object from the offset `start` on, in chunks; fewer if the object ends before.
 
         Raises:
             FileNotFoundError: there is no such object.
@@ -144,7 +155,7 @@ class Bucket:
             raise self._missing_error() from e
 
     async def copy_new(self, source: str, target: str) -> bool:
-        """Copy an object. Return False, and change nothing, if the target exists.
+        """Copy an object. Return True; or False if there is an object `target` already, which stays as it is.
 
         Raises:
             FileNotFoundError: there is no object `source`.
@@ -160,7 +171,10 @@ class Bucket:
         return True
 
     async def names(self, folder: str, before: datetime, limit: int) -> list[str]:
-        """Return the names of objects in a folder that were stored before a time: all, or at least `limit` of them.
+        """Return the names of objects in a folder that were stored before a time, in any order.
+
+        Args:
+            limit: stop reading the list when at least this many were found.
 
         Raises:
             BucketError: if the request fails.

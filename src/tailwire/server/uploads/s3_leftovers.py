@@ -1,4 +1,4 @@
-"""Finds and removes the parts of uploads that servers had begun to send to the bucket when they were killed."""
+"""Removes the parts of files from the bucket that servers were sending when they were killed."""
 
 from __future__ import annotations
 
@@ -17,17 +17,18 @@ MAX_LISTING_BYTES = 16 * 1024 * 1024
 
 
 def remove_leftovers(address: BucketAddress, credentials: Credentials, now: int, min_age: int) -> int:
-    """Remove the parts of uploads below the prefix that were begun long ago. Return how many uploads they belonged to.
-
-    Blocks, and removes at most a thousand. An upload of a running server takes minutes, so none is affected.
+    """Abort multipart uploads that were begun long ago. Return how many were aborted, at most a thousand. Blocks.
 
     Args:
+        address: the bucket. Only uploads of objects with its prefix are aborted.
+        credentials: sign the requests.
         now: seconds since 1970.
-        min_age: seconds since the beginning of an upload, after which it counts as left behind.
+        min_age: seconds since the beginning of an upload, after which it is aborted. It must be longer than any upload
+            of a running server takes.
 
     Raises:
-        OSError: if the service does not answer, or refuses a request.
-        ValueError: if its answer is not a listing.
+        OSError: the service does not answer, or refuses a request.
+        ValueError: the answer is not a list of uploads.
     """
     query = {"uploads": "", **({"prefix": f"{address.prefix}/"} if address.prefix else {})}
     try:

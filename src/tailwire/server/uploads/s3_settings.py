@@ -1,4 +1,4 @@
-"""Where a bucket is and who may use it, from the settings and the environment."""
+"""Reads the address of a bucket and its credentials from the settings and the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """An access key. Its parts are left out of `repr`, so that no log or traceback shows them."""
+    """An access key of S3. Its parts are left out of `repr`, so that no log or traceback shows them."""
 
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
@@ -28,10 +28,10 @@ class BucketAddress:
     """A bucket, and how this server and its clients reach it.
 
     Attributes:
-        prefix: the beginning of all names, without a slash at its end; "" for none.
-        endpoint: the URL of the service, without the bucket.
-        public_endpoint: the same for clients.
-        credentials: None to ask the machine for its role (AWS).
+        prefix: a folder in which all objects are, without a slash at its end; "" for none.
+        endpoint: the URL at which this server reaches the service, without the bucket.
+        public_endpoint: the URL at which clients reach the service, without the bucket.
+        credentials: the access key; None to use the role that AWS gives this machine.
     """
 
     bucket: str
@@ -42,15 +42,17 @@ class BucketAddress:
     credentials: Credentials | None
 
     def key(self, name: str) -> str:
-        """Return the full name of an object."""
+        """Return the full name of an object: with the prefix."""
         return f"{self.prefix}/{name}" if self.prefix else name
 
 
 def bucket_address(settings: Settings, environment: Mapping[str, str] | None = None) -> BucketAddress:
-    """Return the bucket of the settings; what they leave empty is taken from the usual variables of AWS.
+    """Return the address of the bucket that the settings name.
+
+    Settings that are empty are replaced by the usual environment variables of AWS, such as `AWS_REGION`.
 
     Args:
-        environment: the variables of this process by default.
+        environment: the environment variables; by default those of this process.
 
     Raises:
         BadSetting: a setting is invalid, or another one that it needs is missing. The message names it, and shows no

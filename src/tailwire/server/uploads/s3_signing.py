@@ -1,4 +1,4 @@
-"""Signatures of AWS, version 4: links to objects, and forms that upload one. Pure functions of the time."""
+"""Signs links to objects and forms that upload one, with version 4 of the signatures of AWS. Pure functions."""
 
 from __future__ import annotations
 
@@ -42,14 +42,15 @@ def signed_url(
     method: str = "GET",
     public: bool = True,
 ) -> str:
-    """Return a URL that permits one kind of request without further credentials.
+    """Return a URL with which one kind of request can be made without further credentials.
 
     Args:
-        key: the full name of the object; "" for the bucket.
+        key: the full name of the object (`BucketAddress.key`); "" for the bucket.
         query: parameters of the request, such as `response-content-type`.
         now: seconds since 1970.
-        lifetime: seconds from now until the URL expires.
-        public: True for clients, False for this server, which may reach the service by another URL.
+        lifetime: seconds until the URL expires.
+        method: the HTTP method of the request.
+        public: True for `public_endpoint`, which clients use; False for `endpoint`, which this server uses.
     """
     endpoint = urlsplit(address.public_endpoint if public else address.endpoint)
     stamp = _stamp(now)
@@ -73,12 +74,12 @@ def signed_url(
 
 
 def encode_facts(file: DirectFile) -> str:
-    """Return what a form says about its file, as metadata of an object: ASCII, below the 2 KB of S3."""
+    """Encode what a form permits to upload as metadata of the uploaded object: ASCII, less than the 2 KB of S3."""
     return b64encode(json.dumps([file.uid, file.name, file.size], ensure_ascii=False).encode()).decode()
 
 
 def decode_facts(metadata: str) -> DirectFile | None:
-    """Return what a form has said about its file; None if an object was not uploaded with one."""
+    """Decode the result of `encode_facts` from the metadata of an object. Return None if it is not one."""
     try:
         uid, name, size = json.loads(b64decode(metadata, validate=True))
     except (ValueError, TypeError):  # not JSON, or not a list
@@ -96,13 +97,14 @@ def upload_form(
     now: int,
     lifetime: int,
 ) -> tuple[str, dict[str, str]]:
-    """Return the URL and the fields of a form that uploads an object of 1 to `size` bytes.
+    """Return the URL and the fields of a form with which a client uploads an object.
 
     Args:
-        key: the full name of the object.
+        key: the full name of the object (`BucketAddress.key`).
+        size: the highest number of bytes; the lowest is 1.
         metadata: metadata of the object, in ASCII, which the client cannot change.
         now: seconds since 1970.
-        lifetime: seconds from now until the form expires.
+        lifetime: seconds until the form expires.
     """
     stamp = _stamp(now)
     scope = _scope(address, stamp)

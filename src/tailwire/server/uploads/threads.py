@@ -1,4 +1,4 @@
-"""Thread pools with a bounded queue, one for each kind of work, so that thumbnails do not delay downloads."""
+"""Thread pools with a bounded queue. Each kind of work has one, so that thumbnails do not delay downloads."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Threads:
     Args:
         name: a part of the threads' names.
         count: the number of threads.
-        max_pending: calls that may run or wait; 0 for no limit.
+        max_pending: how many calls may run or wait at the same time; 0 for no limit.
     """
 
     def __init__(self, name: str, count: int, max_pending: int = 0) -> None:
@@ -29,10 +29,10 @@ class Threads:
         self._pending = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Call a function in one of the threads, and return its result.
+        """Call a function in one of the threads, and return its result. A call that has started cannot be cancelled.
 
         Raises:
-            QueueFull: if too many calls are pending.
+            QueueFull: too many calls are pending.
         """
         if self._max_pending and self._pending >= self._max_pending:
             raise QueueFull
@@ -48,5 +48,5 @@ class Threads:
             future.exception()  # mark as retrieved: the caller may have been cancelled
 
     def close(self) -> None:
-        """Accept no more calls, and drop those that wait. Calls that have started run to their end."""
+        """Accept no more calls, and cancel those that wait. Returns at once, while calls that have started continue."""
         self._pool.shutdown(wait=False, cancel_futures=True)

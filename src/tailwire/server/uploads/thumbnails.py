@@ -26,15 +26,15 @@ _SINGLE_SCAN_FRAMES = (0xC0, 0xC1)
 
 
 def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
-    """Write a thumbnail of a picture, as a JPEG.
+    """Measure a picture, and write a thumbnail as a JPEG. Blocks.
 
     Args:
         source: the file of the picture.
-        target: the file of the thumbnail; None to measure the picture only.
+        target: the file of the thumbnail; None to measure only.
 
     Returns:
-        Width and height in pixels, and whether a thumbnail was written, which is not the case for a picture over the
-        budget. None if the file is not a readable picture; then no target is left.
+        The size, and whether a thumbnail was written: none is for a picture that would take too much memory or time.
+        None if the file is not a readable picture; then no file `target` is left.
     """
     from PIL import Image
 

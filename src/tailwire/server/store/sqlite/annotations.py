@@ -1,4 +1,4 @@
-"""What users attach to messages besides reactions: the writes that check an act."""
+"""Writes pins, saves, followed threads, reports and interactions. Each write checks its permission (`MessageAct`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tailwire.server.store.sqlite.standings import check_message_act
 
 
 class Annotations(AnnotationRows):
-    """`AnnotationStore` on SQLite. Users who have saved anything are cached."""
+    """`AnnotationStore` on SQLite. The uids of users who have saved a message are cached."""
 
     def __init__(self, database: Database, log: ChangeLog) -> None:
         super().__init__(database, log)

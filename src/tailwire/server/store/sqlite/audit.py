@@ -1,4 +1,4 @@
-"""The audit log. An entry is written in the transaction of the change that it records."""
+"""The audit log. The entry of a change is stored in the change's transaction."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _EXPIRED_SQL = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?
 class Audit(AuditRows):
     """`AuditStore` on SQLite.
 
-    Each write of the database asks `accompany` whether an entry belongs to it, so the store's other classes need no
-    code for the audit log.
+    The writer passes each operation to `accompany`, which adds the entry of the request to the first one. So the
+    store's other classes need no code for the audit log.
     """
 
     def __init__(self, database: Database, world: World) -> None:
@@ -38,13 +38,17 @@ class Audit(AuditRows):
         database.writer.accompaniments.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
-        """Return an operation that, if it changes anything, also writes the entry of the current request.
+        """Extend an operation so that it also stores the audit log entry of the current request if it changes anything.
 
-        Returns the operation itself if the request has no entry or has failed, or another write has taken the entry.
+        If it fails or changes nothing, the entry is left to the next write of the request.
 
         Args:
-            future: the result of the operation. If it fails or changes nothing, the next write of the request takes
-                the entry.
+            operation: an operation that was submitted to the writer.
+            future: its future result.
+
+        Returns:
+            The extended operation; `operation` itself if there is nothing to store: the request has no entry or has
+            failed, or another write has taken the entry.
         """
         entry = current_entry.get()
         if entry is None or entry.taken or entry.over:

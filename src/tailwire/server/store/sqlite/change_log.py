@@ -1,4 +1,4 @@
-"""Writes the change log. An entry is written in the transaction of the change."""
+"""Writes the change log: numbered entries of what changed besides messages, each in the transaction of the change."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class ChangeLog(ChangeLogRows):
     """`ChangeLog` on SQLite.
 
     Attributes:
-        max_entries: how many of the latest numbers are kept.
-        max_age: seconds for which entries are kept.
+        max_entries: entries are removed whose number is lower than the newest one by more than this.
+        max_age: seconds after which entries are removed.
     """
 
     def __init__(self, database: Database, world: World) -> None:
@@ -71,11 +71,12 @@ class ChangeLog(ChangeLogRows):
         (self._number,) = c.execute(NEWEST_SQL).fetchone()
 
     def add(self, c: sqlite3.Connection, change: NewChange, now: int, *, since_id: int = 0) -> int:
-        """Store a change within an operation, and return its number.
+        """Store a change and return its number. For use in an operation of the writer. Sometimes removes old entries.
 
         Args:
+            c: the writer's connection.
             now: seconds since 1970.
-            since_id: for the end of a membership, the id after which it began.
+            since_id: for the end of a membership, the id after which it began; otherwise 0.
         """
         subject, key, kind, uid, device, to_uid, message_id, detail = change
         self._number = number = self._number + 1
@@ -90,21 +91,27 @@ class ChangeLog(ChangeLogRows):
         return number
 
     def add_membership_end(self, c: sqlite3.Connection, guid: str, uid: str, since_id: int, until_id: int) -> None:
-        """Store within an operation that a user was a member of a group for its messages in (since_id, until_id]."""
+        """Store that a user was a member of a group for its messages in (since_id, until_id].
+
+        For use in an operation of the writer.
+        """
         ended = change_log.membership_ended(guid, uid, until_id=until_id)
         self.add(c, ended, self._world.seconds(), since_id=since_id)
 
     def add_group_change(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
-        """Store within an operation that a user changed a group's properties or owner. Return the change's number."""
+        """Store that a user changed a group's properties or owner, and return the number of the change.
+
+        For use in an operation of the writer.
+        """
         return self.add(c, change_log.group_changed(guid, uid, device), self._world.seconds())
 
     def add_group_removal(self, c: sqlite3.Connection, guid: str, uid: str, device: str) -> int:
-        """Store within an operation that a user deleted a group, and that all memberships end with it.
+        """Store that a user deleted a group, and that all its memberships ended.
 
-        Call this before the members are removed.
+        For use in an operation of the writer, before the members are removed.
 
         Returns:
-            The number of the deletion.
+            The change log number of the deletion.
         """
         now, last_id = self._world.seconds(), self._database.last_id
         number = self.add(c, change_log.group_removed(guid, uid, device, newest=self._number), now)

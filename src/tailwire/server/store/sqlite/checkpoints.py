@@ -1,8 +1,8 @@
-"""Checkpoints: what was committed is copied from the write-ahead log into the database file, alongside the writer.
+"""Checkpoints: copies what was committed from the write-ahead log into the database file, in a thread of its own.
 
-SQLite would do it within the commit that finds the log too long: that commit would wait until all pages are on the
-disk, and on a busy disk (uploads) that takes many times as long as a commit. So a thread with a connection of its own
-does it. A log that grows faster than the thread can copy it is still copied by the writer's commit, at `MAX_LOG_PAGES`.
+By default SQLite does that within the commit that finds the log too long. That commit then waits until all pages are on
+the disk, which on a busy disk (uploads) takes many times as long as a commit. Only if the log grows faster than the
+thread can copy it, the writer's commit still does it, at `MAX_LOG_PAGES`.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from tailwire.server.telemetry.logs import log
 
 MIN_CHANGES = 500
-"""Changed rows after which a checkpoint begins: some 900 pages of the log if each message has its own commit."""
+"""How many changed rows start a checkpoint. They are about 900 pages of the log if each message has its own commit."""
 MAX_LOG_PAGES = 4_000
-"""Pages (of 4 KB) after which a commit copies the log itself, so that the log stays bounded."""
+"""How many pages (of 4 KB) the log may have. A commit that exceeds this copies the log itself."""
 
 
 class Checkpoints:
     """Runs checkpoints in a thread, one at a time.
 
     Args:
-        connect: opens a connection, at the first checkpoint.
-        writing: the writer's connection, whose changed rows are counted.
+        connect: opens a connection; called in the thread at the first checkpoint.
+        writing: the writer's connection. Its changed rows are counted, and its automatic checkpoints are put off.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], writing: sqlite3.Connection) -> None:
@@ -38,7 +38,7 @@ class Checkpoints:
         writing.execute(f"PRAGMA wal_autocheckpoint = {MAX_LOG_PAGES}")
 
     def begin_if_due(self) -> None:
-        """Begin a checkpoint if enough has changed since the last one and none is running."""
+        """Start a checkpoint in the background if `MIN_CHANGES` rows have changed since the last one and none runs."""
         changes = self._writing.total_changes
         if self._task is None and changes - self._changes_copied >= MIN_CHANGES:
             self._changes_copied = changes
@@ -59,13 +59,13 @@ class Checkpoints:
         self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     async def close(self) -> None:
-        """Finish a running checkpoint, and close the connection."""
+        """Wait for a running checkpoint, and close the connection."""
         if self._task is not None:
             await asyncio.wait([self._task])
         self.abandon()
 
     def abandon(self) -> None:
-        """Close the connection immediately, as the end of the process would. It must be idle."""
+        """Close the connection at once, as if the process had been killed. No checkpoint may be running."""
         if self._connection is not None:
             self._connection.close()
         self._executor.shutdown(wait=False)

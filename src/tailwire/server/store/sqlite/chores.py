@@ -1,6 +1,7 @@
-"""Erases what is left of deleted users and messages, in small steps between other writes.
+"""Chores: erase what remains of deleted users and messages, in small steps between other writes.
 
-A chore is stored in the transaction of the deletion, so it is done even after a crash.
+What remains are copies of users in messages, words in the full-text index, and pages in the write-ahead log. A chore is
+a row that says what is to be done. It is stored in the transaction of the deletion, so it is done even after a crash.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class Chores:
         self._on_added = call
 
     def report_added(self) -> None:
-        """Report that there may be something to clean up, after the commit of the operation that calls this."""
+        """Call the function of `on_added` after the commit, because there may be a chore or an unused file.
+
+        For use in an operation of the writer.
+        """
         self._db.after_commit(self._report)
 
     def _report(self) -> None:
@@ -91,13 +95,15 @@ class Chores:
 
 
 def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: int) -> None:
-    """Add a chore within the operation of a deletion. One of the same kind and key starts again.
+    """Store a chore, in the operation of a deletion. If there is one of the same kind and key, it starts again.
 
     Args:
-        kind: `REMOVED_USER`, `REMOVED_WORDS` or `LOG`.
+        c: the writer's connection.
+        kind: `REMOVED_USER` erases a user from messages, `REMOVED_WORDS` erases deleted words from the full-text index,
+            and `LOG` truncates the write-ahead log.
         key: the uid of the removed user; "" for the other kinds.
         up_to: the id of the last message from which the user is erased; 0 for the other kinds.
-        due_at: seconds since 1970; 0 for at once.
+        due_at: when it is to be done, in seconds since 1970; 0 for at once.
     """
     c.execute(_ADD_SQL, (kind, key, up_to, due_at))
 

@@ -1,4 +1,4 @@
-"""Conversations: their start without a message."""
+"""Conversations: creates one that has no message yet."""
 
 from __future__ import annotations
 

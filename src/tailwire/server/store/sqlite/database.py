@@ -1,4 +1,4 @@
-"""The database file: the connections that read it, its writer, and the message ids. All parts of the store share it."""
+"""The database file: its connections for reads, its writer, and the highest message id. The whole store shares it."""
 
 from __future__ import annotations
 
@@ -21,22 +21,21 @@ _LAST_ID_SQL = "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT 
 
 
 class Database:
-    """`sql.connection.Connection` to one SQLite file. In WAL mode a reader never waits for the writer.
+    """`sql.connection.Connection` on one SQLite file. It is in WAL mode, so reads never wait for the writer.
 
-    Reads are asynchronous wherever they run: one row by its key (`first_row`) in the event loop's thread, where it is
-    cheapest; what is nearly always short (`rows`) there too, and in a thread if it turns out to be long; what
-    may be long (`long_rows`, `page`) in a thread.
+    `first_row` and `first_rows` run in the event loop's thread, where a short read is cheapest. `rows` does so too, but
+    starts again in another thread if it takes long. `long_rows` and `page` always run in another thread.
 
     Args:
-        read_deadline: seconds that a read in a thread may take.
+        read_deadline: seconds that a read in another thread may take.
 
     Attributes:
         executor: the writer's thread.
-        writer: runs operations in transactions.
+        writer: runs operations (functions that write) in transactions.
         reader: the connection for reads in the event loop's thread.
         readers: the connections for reads in other threads.
         writing: the writer's connection, used only in `executor` once the store is open.
-        last_id: the highest message id given out. Changed only by the writer.
+        last_id: the highest message id that was given out. Only operations of the writer may change it.
     """
 
     dialect = SqliteDialect()
@@ -57,16 +56,16 @@ class Database:
         self._on_commit: list[Callable[[int], None]] = []
 
     async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
-        """Return the first row of a query that an index answers at once, or None."""
+        """Return the first row of a query, or None. Only for queries that an index answers at once."""
         return self.reader.execute(sql, parameters).fetchone()
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
-        """Return the first row of a query as `first_row` does, or None, for each set of parameters."""
+        """Return the result of `first_row` for each set of parameters, in their order."""
         execute = self.reader.execute
         return [execute(sql, key).fetchone() for key in keys]
 
     async def rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
-        """Return all rows of a query that is nearly always short."""
+        """Return all rows of a query that nearly always takes little time."""
 
         def read(c: sqlite3.Connection) -> list[Any]:
             return c.execute(sql, parameters).fetchall()
@@ -77,16 +76,11 @@ class Database:
             return await self.readers.read(read)
 
     async def long_rows(self, sql: str, parameters: Parameters = ()) -> list[Any]:
-        """Return all rows of a query that may be long."""
+        """Return all rows of a query that may take long, when it is this user's turn (see `Connection.long_rows`)."""
         return await self.readers.read(lambda c: c.execute(sql, parameters).fetchall())
 
     async def page(self, count: str, sql: str, values: Parameters, page: Parameters) -> tuple[list[Any], int]:
-        """Return a page of a list and the number of all its entries, both of the same state.
-
-        Args:
-            count: the query that counts, with `values`.
-            sql: the query for the page, with `page`.
-        """
+        """Return a page of a list and the number of all its entries, both from one snapshot (see `Connection.page`)."""
 
         def read(c: sqlite3.Connection) -> tuple[list[Any], int]:
             (total,) = c.execute(count, values).fetchone()
@@ -95,40 +89,37 @@ class Database:
         return await self.readers.read(read)
 
     async def run(self, sql: str, parameters: Parameters = ()) -> int:
-        """Run a single statement in the writer, and return the number of rows that it changed."""
+        """Run a single statement in the writer. Return the number of changed rows after the commit."""
         return await self.writer.submit(lambda c: c.execute(sql, parameters).rowcount)
 
     async def run_many(self, sql: str, rows: Iterable[Sequence[Any]]) -> None:
-        """Run a single statement for each of the rows in the writer."""
+        """Run a statement in the writer once for each row of values, all in one transaction."""
         await self.writer.submit(lambda c: c.executemany(sql, rows).rowcount)
 
     def write(self, operation: Operation[T]) -> asyncio.Future[T]:
-        """Run an operation in the writer's next transaction, and return a future for its result.
-
-        See `Writer.submit` for its errors.
-        """
+        """Submit an operation to the writer, and return a future for its result (see `Writer.submit`)."""
         return self.writer.submit(operation)
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call a function after the commit of the operation that calls this (see `Writer.after_commit`)."""
+        """Call a function after the commit. For use in an operation of the writer: see `Writer.after_commit`."""
         self.writer.after_commit(call)
 
     def on_rollback(self, reload: Callable[[sqlite3.Connection], None]) -> None:
-        """Call a function in the writer's thread after each rollback, to read again what operations count in memory.
+        """Call a function in the writer's thread after each rollback.
 
-        It is called with the writer's connection.
+        It gets the writer's connection, to read again what operations have counted in memory.
         """
         self._on_rollback.append(reload)
 
     def on_commit(self, call: Callable[[int], None]) -> None:
-        """Call a function in the writer's thread after each commit, before any result is set. It must not raise.
+        """Call a function in the writer's thread after each commit, with `last_id`, before any result is set.
 
-        It is called with the highest message id given out.
+        The function must not raise.
         """
         self._on_commit.append(call)
 
     async def close(self) -> None:
-        """Finish the writes that were submitted, and close the connections."""
+        """Wait for the writes that were submitted, interrupt reads, and close the connections."""
         await self.writer.close()
         await self._checkpoints.close()
         await self.readers.close()
@@ -137,7 +128,7 @@ class Database:
         self.executor.shutdown()
 
     def abandon(self) -> None:
-        """Close the connections immediately, as the end of the process would. They must be idle."""
+        """Close the connections at once, as if the process had been killed. They must be idle."""
         self._checkpoints.abandon()
         self.readers.abandon()
         self.reader.close()

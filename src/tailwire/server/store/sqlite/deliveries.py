@@ -1,4 +1,4 @@
-"""Writes the queue of deliveries to webhooks, and those that were given up, and keeps their counts in memory."""
+"""Writes the queue of deliveries to webhooks, and the deliveries that failed and are kept for a while."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ failing_since = coalesce(failing_since, excluded.failing_since)"""
 
 
 class Deliveries(DeliveryRows):
-    """`DeliveryStore` on SQLite. The counts of waiting and failed deliveries are kept in memory."""
+    """`DeliveryStore` on SQLite. The waiting and failed deliveries of each webhook are counted in memory."""
 
     def __init__(self, database: Database, world: World) -> None:
         super().__init__(database)
@@ -76,7 +76,13 @@ class Deliveries(DeliveryRows):
         return rows, (self._failed if failed else self._waiting)[webhook_id]
 
     def enqueue(self, c: sqlite3.Connection, webhook_id: str, trigger: str, body: bytes) -> None:
-        """Queue a delivery within an operation, and mark the oldest as failed if too many wait."""
+        """Queue a delivery. If too many wait for the webhook, mark its oldest one as failed.
+
+        For use in the operation of the change that the delivery reports.
+
+        Args:
+            body: the encoded `data` of the webhook's envelope.
+        """
         now = self._world.seconds()
         c.execute(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at) VALUES (?, ?, ?, 0, 0, ?)",
@@ -164,7 +170,7 @@ class Deliveries(DeliveryRows):
         await self._db.write(forget)
 
     def remove_all(self, c: sqlite3.Connection, webhook_id: str) -> None:
-        """Delete the deliveries of a webhook within the operation that removes it."""
+        """Delete the deliveries and the state of a webhook. For use in the operation that removes the webhook."""
         c.execute("DELETE FROM deliveries WHERE webhook = ?", (webhook_id,))
         c.execute("DELETE FROM webhook_states WHERE webhook = ?", (webhook_id,))
         self._waiting.pop(webhook_id, None)

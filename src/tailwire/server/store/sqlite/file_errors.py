@@ -1,4 +1,4 @@
-"""Failures of the database file: full, read-only, locked, unreadable."""
+"""Recognises failures of the database file: the disk is full, the file is read-only, locked or damaged."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ _FILE_ERRORS = frozenset({
 
 
 def is_file_error(error: BaseException) -> bool:
-    """Return whether an error is a failure of the file rather than of one operation."""
+    """Return True for a failure of the file, which would affect any operation; False for an error of one operation."""
     return isinstance(error, sqlite3.Error) and (getattr(error, "sqlite_errorcode", 0) & 0xFF) in _FILE_ERRORS

@@ -1,4 +1,7 @@
-"""Writes records of uploaded files and of what refers to them. A file without references is removed after a while."""
+"""Writes the records of uploaded files and of what refers to them.
+
+A file to which nothing refers is removed after a while.
+"""
 
 from __future__ import annotations
 
@@ -96,11 +99,14 @@ class Files(FileRows):
         await self._db.write(discard)
 
     def use(self, c: sqlite3.Connection, place: str, key: str | int, names: Iterable[str]) -> None:
-        """Store within an operation that a message, user or group refers to these files and to no others.
+        """Store which uploaded files an object refers to: these and no others. For use in an operation of the writer.
+
+        Files that lose their last reference count as unused from now on. Names without a record are ignored.
 
         Args:
-            place: `message`, `user` or `group`.
-            key: the id, uid or guid.
+            place: the kind of the object: `message`, `user` or `group`.
+            key: the id of the message, the uid or the guid.
+            names: the names of the files; empty for none.
         """
         used, key = set(names), str(key)
         rows = c.execute("SELECT name FROM file_uses WHERE place = ? AND key = ?", (place, key)).fetchall()

@@ -1,4 +1,4 @@
-"""A lock that allows one server for each database. The system releases it when the process ends, however it ends."""
+"""A lock file that allows only one server for each database. The system releases it when the process ends."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class DatabaseInUse(OSError):
 
 
 def holder_of(database: Path) -> str:
-    """Return what the server that uses a database has noted about itself.
+    """Return the text that the server which uses a database has passed to `ServerLock.write_holder`.
 
     Returns:
-        "" if no server uses the database, or the lock file cannot be opened.
+        "" if no server uses the database, or if the lock file cannot be opened.
     """
     try:
         descriptor = os.open(database.with_name(database.name + ".lock"), os.O_RDWR | getattr(os, "O_BINARY", 0))
@@ -38,10 +38,12 @@ def holder_of(database: Path) -> str:
 
 
 class ServerLock:
-    """The lock of a database: a file next to it, whose name has `.lock` at its end and whose text is the holder.
+    """The lock of a database. It is taken by creating this object, and held until `release`.
+
+    It is a lock on the file `DATABASE.lock`, which contains a text about the process that holds it.
 
     Args:
-        database: the file. Its folder must exist.
+        database: the path of the database. Its folder must exist.
 
     Raises:
         DatabaseInUse: another process holds the lock.
@@ -63,14 +65,18 @@ class ServerLock:
         self.write_holder(f"pid {os.getpid()}")
 
     def write_holder(self, holder: str) -> None:
-        """Write a text about the holder into the file, which the error message of another server quotes."""
+        """Replace the text in the lock file. Another server that finds the lock held quotes it in its error message.
+
+        Args:
+            holder: who holds the lock, such as `pid 7`; cut off after `MAX_HOLDER_BYTES`.
+        """
         if self._descriptor is not None:
             os.ftruncate(self._descriptor, 0)
             os.lseek(self._descriptor, 0, os.SEEK_SET)
             os.write(self._descriptor, holder.encode()[:MAX_HOLDER_BYTES])
 
     def release(self) -> None:
-        """Release the lock. The file stays: deleting it would let two servers lock different files."""
+        """Release the lock. The file is not deleted, because then two servers could lock different files."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             if fcntl is not None:

@@ -11,14 +11,14 @@ from tailwire.server.store.sqlite.database import Database
 
 
 class Measures:
-    """The measurements of the store."""
+    """Measures the store, for metrics."""
 
     def __init__(self, database: Database, path: Path) -> None:
         self._db = database
         self._path = path
 
     def on_transaction(self, call: Callable[[float], None]) -> None:
-        """Call a function, in the writer's thread, with the seconds that each transaction took."""
+        """Set the function that is called in the writer's thread with the seconds that each transaction took."""
         self._db.writer.on_transaction = call
 
     async def database(self) -> tuple[int, int | None]:

@@ -25,7 +25,8 @@ _UNFOLLOW_SQL = (
 _ENDED_SQL = f"SELECT {ENDED_BEFORE.format(uid=':uid', guid=':guid', before=':id')}"
 
 Announce = Callable[[GroupStanding], Draft]
-"""Makes the action message of a change from the standing before it."""
+"""Returns the message that announces a change of a membership. It is given the group and the two users as they were
+before the change."""
 
 
 class Members(MemberRows):

@@ -1,6 +1,7 @@
 """Writes messages, and searches them.
 
-A message is stored once, in the order of the ids, together with all changes that it causes.
+A message is stored in one transaction with all that it changes: its conversation, mentions, references to files, and
+events for webhooks.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from tailwire.server.store.sqlite.standings import check_group_act, check_messag
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
-"""Tables whose rows belong to a message."""
+"""Tables whose rows belong to the message in their column `message_id`, and are deleted with it."""
 _SEARCHABLE = int(Trait.SEARCHABLE)
 _IS_MEMBER_SQL = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 
@@ -54,11 +55,14 @@ class Messages(MessageRows):
         return stored
 
     def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
-        """Store a message within an operation, as `add` does.
+        """Store a message in an operation of the writer, or return the earlier one with this muid of the sender.
+
+        Args:
+            act: requires the sender to be a member of the group, and explains a refusal; None to require nothing.
 
         Raises:
-            Refused: ERR_MESSAGE_REMOVED, a message with the same muid was removed; ERR_NOT_A_MEMBER, or the refusal of
-                the act, the sender is not a member of the group and has not sent the message before.
+            Refused: ERR_MESSAGE_REMOVED, a message with this muid was removed; if the sender is not a member, raised by
+                `act.allowed`, or else ERR_NOT_A_MEMBER.
         """
         if act is not None and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None:
             return _find_stored(c, d, act)
@@ -190,7 +194,13 @@ def _count_reply(c: sqlite3.Connection, d: Draft) -> None:
 
 
 def forget_last_edit(c: sqlite3.Connection, message_id: int) -> None:
-    """Delete within an operation the action message of a message's last edit, with all rows that belong to it."""
+    """Delete the message that announced the last edit of a message, if there is one, with all rows that belong to it.
+
+    For use in an operation of the writer.
+
+    Args:
+        message_id: the edited message.
+    """
     known = c.execute("SELECT action_id FROM edits WHERE message_id = ?", (message_id,)).fetchone()
     if known:
         c.execute("DELETE FROM edits WHERE message_id = ?", (message_id,))

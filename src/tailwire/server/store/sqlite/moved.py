@@ -1,4 +1,4 @@
-"""The mark of a database that was moved to PostgreSQL, so that no server continues with the file left behind."""
+"""Marks a database file whose contents were moved to PostgreSQL, so that no server continues with the file."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ class DatabaseMoved(OSError):
 
 
 def mark_path(database: Path) -> Path:
-    """Return the path of the mark of a database."""
+    """Return the path of the file that marks a database as moved."""
     return database.with_name(database.name + MOVED_SUFFIX)
 
 
 def mark_moved(database: Path) -> None:
-    """Create the mark of a database.
+    """Mark a database as moved to PostgreSQL.
 
     Raises:
-        OSError: it cannot be written.
+        OSError: the mark cannot be written.
     """
     private_files.write_whole(mark_path(database), b"moved to PostgreSQL by `tailwire migrate`\n")
 
 
 def refuse_if_moved(database: Path) -> None:
-    """Refuse a database that was moved.
+    """Raise `DatabaseMoved` if a database is marked as moved.
 
     Raises:
-        DatabaseMoved: the database has the mark.
+        DatabaseMoved: the database was moved to PostgreSQL.
     """
     mark = mark_path(database)
     if mark.exists():

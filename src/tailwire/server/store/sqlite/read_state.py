@@ -1,4 +1,4 @@
-"""A user's side of each conversation: receipts, and a cache of those who deleted a conversation for themselves."""
+"""What a conversation is for one user: how far they received and read it, and what they cleared for themselves."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CREATE_SQL = (
 
 
 class ReadState(ReadStateRows):
-    """`ReadStateStore` on SQLite. Users who have ever cleared a conversation are cached."""
+    """`ReadStateStore` on SQLite. The uids of users who have ever cleared a conversation are cached."""
 
     def __init__(self, database: Database, webhooks: Webhooks, log: ChangeLog) -> None:
         super().__init__(database, log)
@@ -91,10 +91,17 @@ class ReadState(ReadStateRows):
 def record_all_without(
     c: sqlite3.Connection, log: ChangeLog, guid: str, leaver: MemberRow, now: int
 ) -> tuple[tuple[str, int, bool, int], ...]:
-    """Record within an operation what all members have received or read now that one has left.
+    """Mark messages that only a leaving member had not received or read, and note that in the change log.
+
+    They now count as received or read by all. For use in the operation that ends the membership, after the member was
+    removed.
+
+    Args:
+        leaver: the membership that ended.
+        now: seconds since 1970.
 
     Returns:
-        As in `ReadStateChange`.
+        What was marked, in the form of `ReadStateChange.by_all`.
     """
     conversation = key_of("", guid, "group")
     by_all: list[tuple[str, int, bool, int]] = []
@@ -105,11 +112,13 @@ def record_all_without(
 
 
 def record_times_without(c: sqlite3.Connection, leaver: MemberRow, now: int) -> list[tuple[str, int, bool]]:
-    """Record the same as `record_all_without`, but not in the change log, which forgets a removed user.
+    """Mark messages as `record_all_without` does, but without entries of the change log.
+
+    For a user who is removed: such entries would name them.
 
     Returns:
-        For each sender whose messages all members have now received or read: the sender, the highest id of these
-        messages, and whether they were read rather than delivered.
+        For each sender of marked messages: their uid, the highest id of these messages, and True if they were marked as
+        read, False if as received.
     """
     conversation = key_of("", leaver.guid, "group")
     sql = "SELECT delivered_id, read_id FROM marks WHERE conversation_id = ? AND uid = ?"

@@ -1,7 +1,7 @@
-"""Long reads: in separate threads, each with a deadline, shared fairly among users.
+"""Runs reads that may take long in threads, each with a deadline, shared fairly among users.
 
-A read starts after it was requested, so it sees every write that was acknowledged before. All statements of one read
-see the same state (one transaction).
+Each read has its own transaction, begun after the read was requested. So it sees every write that was acknowledged
+before, and all its statements see the same snapshot.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ _yield_processor: Callable[[], None] = getattr(os, "sched_yield", lambda: None)
 
 
 class ReadTooLong(Exception):
-    """A read would have taken longer than it may in the event loop's thread."""
+    """A read was interrupted, because it took longer than it may in the event loop's thread."""
 
 
 class Readers:
-    """Connections for reads in threads.
+    """Runs reads in threads, each with a connection of its own.
 
     Args:
         connect: opens a connection.
-        deadline: seconds that one read may take.
+        deadline: seconds that one read may take, without the time that it waits.
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
@@ -63,11 +63,14 @@ class Readers:
         self._closed = False
 
     async def read(self, job: Job[T]) -> T:
-        """Run a read in a thread when it is the turn of the user whose request this is, and return its result.
+        """Wait until it is the turn of the user whose request this is, run a read in a thread, and return its result.
+
+        Args:
+            job: runs queries on the connection that it is given.
 
         Raises:
-            Refused: ERR_QUERY_TOO_BROAD, it took too long; ERR_TOO_MANY_REQUESTS, too many reads of this user wait;
-                ERR_UNAVAILABLE, too many wait in all, or the store is closed.
+            Refused: ERR_QUERY_TOO_BROAD, the read took longer than the deadline; ERR_TOO_MANY_REQUESTS, too many reads
+                of this user wait; ERR_UNAVAILABLE, too many reads wait in all, or the store is closed.
         """
         who = current_caller.get()
         await self._queue.take(who)
@@ -162,7 +165,7 @@ class _Reader:
 
 
 class ShortReads:
-    """Runs short reads in the event loop's thread, which is cheaper than in another one.
+    """Runs short reads in the event loop's thread, which is cheaper than in another one, and interrupts long ones.
 
     Args:
         connection: used in the event loop's thread only.
@@ -180,10 +183,13 @@ class ShortReads:
         return self._checks_left < 0
 
     def read(self, job: Job[T]) -> T:
-        """Run a read, and return its result.
+        """Run a read and return its result. Blocks.
+
+        Args:
+            job: runs queries on the connection that it is given.
 
         Raises:
-            ReadTooLong: it takes longer than about a millisecond.
+            ReadTooLong: the read was interrupted after about a millisecond.
         """
         self._checks_left = MAX_SHORT_CHECKS
         try:

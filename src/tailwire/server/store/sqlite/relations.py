@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.webhooks import Webhooks
 
 
 class Blocks(BlockRows):
-    """`BlockStore` on SQLite. All pairs are cached, because every message between two users asks for theirs."""
+    """`BlockStore` on SQLite. All blocks are cached, because each message between two users needs them."""
 
     def __init__(self, database: Database, webhooks: Webhooks, log: ChangeLog, world: World) -> None:
         super().__init__(database)
@@ -26,7 +26,7 @@ class Blocks(BlockRows):
         self._pairs: set[tuple[str, str]] = set(database.reader.execute("SELECT uid, blocked FROM blocks").fetchall())
 
     def forget(self, uid: str) -> None:
-        """Drop a removed user from the cache."""
+        """Remove all blocks of and by a user from the cache, after the user was removed."""
         self._pairs = {pair for pair in self._pairs if uid not in pair}
 
     async def blocker_between(self, one: str, other: str) -> str:

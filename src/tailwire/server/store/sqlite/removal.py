@@ -151,10 +151,12 @@ class Removal:
         c.execute(f"DELETE FROM change_log WHERE {OF_CONVERSATION_CONDITION}", {"conversation": conversation_id})
 
     def remove_messages(self, c: sqlite3.Connection, which: str, values: tuple[Any, ...]) -> None:
-        """Remove messages within an operation, with all that belongs to them.
+        """Remove messages with all that belongs to them. For use in an operation of the writer.
 
         Args:
-            which: the condition on a message, with `?` for each of `values`.
+            c: the writer's connection.
+            which: the condition on the messages, in SQL with `?` for each of `values`.
+            values: the values of the condition.
         """
         sql = f"SELECT id, conversation_id, body FROM messages WHERE ({which}) AND traits & {int(Trait.SEARCHABLE)}"
         for number, conversation, body in c.execute(sql, values).fetchall():

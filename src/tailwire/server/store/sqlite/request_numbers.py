@@ -1,4 +1,7 @@
-"""The numbers of requests. One is checked and stored in the transaction of its request's first write."""
+"""The numbers that clients give to requests, so that one that arrives late or again changes nothing.
+
+The first write of a request checks that its number is higher than the stored one, and stores it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from tailwire.server.store.sqlite.writer import Operation
 
 T = TypeVar("T")
 ROWS_PER_CLEANUP = 20
-"""More than one write adds, so that the table shrinks."""
+"""How many expired numbers a write removes. It adds one at most, so the table shrinks."""
 _KNOWN_SQL = "SELECT 1 FROM request_numbers WHERE key = ? AND number >= ?"
 _STORE_SQL = """INSERT INTO request_numbers (key, number, at) VALUES (?, ?, ?) ON CONFLICT (key)
 DO UPDATE SET number = excluded.number, at = excluded.at WHERE excluded.number > request_numbers.number"""
@@ -23,7 +26,10 @@ _EXPIRED_SQL = """DELETE FROM request_numbers WHERE key IN
 
 
 class RequestNumbers:
-    """`RequestNumberStore` on SQLite. Each write of the database asks `accompany` whether a number belongs to it."""
+    """`RequestNumberStore` on SQLite.
+
+    The writer passes each operation to `accompany`, which adds the number of the request to the first one.
+    """
 
     def __init__(self, database: Database, world: World) -> None:
         self._database = database
@@ -31,13 +37,17 @@ class RequestNumbers:
         database.writer.accompaniments.append(self.accompany)
 
     def accompany(self, operation: Operation[T], future: asyncio.Future[T]) -> Operation[T]:
-        """Return an operation that also stores the number of the current request.
+        """Extend an operation so that it first checks the number of the current request, and stores it at the end.
 
-        It is refused with ERR_REQUEST_OUTDATED if the number is not new. Returns the operation itself if the request
-        has no number, or another write has taken it.
+        The extended operation raises `Refused` with ERR_REQUEST_OUTDATED, and changes nothing, if the number is not
+        higher than the stored one. If it fails, the number is left to the next write of the request.
 
         Args:
-            future: the result of the operation. If it fails, the next write of the request takes the number.
+            operation: an operation that was submitted to the writer.
+            future: its future result.
+
+        Returns:
+            The extended operation; `operation` itself if the request has no number, or another write has taken it.
         """
         number = current_number.get()
         if number is None or number.taken:

@@ -1,4 +1,4 @@
-"""Changes one row to what a function makes of it."""
+"""Reads one row, changes it with a function, and writes it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ R = TypeVar("R")
 def change_row(
     c: sqlite3.Connection, row_type: type[R], table: str, key: tuple[str, str], change: Callable[[R], R]
 ) -> R | None:
-    """Change a row within an operation. Return the changed row, or None if there is no such row.
+    """Change a row with a function. For use in an operation of the writer.
 
     Args:
+        c: the writer's connection.
         row_type: a dataclass with the columns of the table.
         key: the column that identifies the row, and its value.
-        change: returns the changed row.
+        change: gets the row and returns the changed one.
+
+    Returns:
+        The changed row; None if there is no such row.
 
     Raises:
         Refused: raised by `change`.

@@ -1,4 +1,4 @@
-"""The full-text index. It is brought up to date when the writer is idle, and before a search."""
+"""The full-text index. New messages are added to it when the writer is idle, and before a search."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _retrieve(done: asyncio.Future[None]) -> None:
 
 
 class SearchIndex:
-    """The words of messages, by conversation."""
+    """Adds messages to the full-text index (the table `messages_fts`), with their words and their conversation."""
 
     def __init__(self, database: Database, chores: Chores, world: World) -> None:
         self._db = database
@@ -38,9 +38,9 @@ class SearchIndex:
         database.on_rollback(self._reload)
 
     def update_soon(self) -> None:
-        """Index new messages once no message was written for `IDLE_SECONDS`.
+        """Have new messages indexed in the background, once this was not called for `IDLE_SECONDS`.
 
-        `Messages` calls this after each message that can be found.
+        Call this after storing a searchable message.
         """
         loop = asyncio.get_running_loop()
         self._written_at = loop.time()
@@ -61,13 +61,13 @@ class SearchIndex:
         self._timer = loop.call_later(max(wait, 0.01), self._update_when_idle)
 
     def stop(self) -> None:
-        """Index nothing more until the next write."""
+        """Cancel indexing in the background until the next `update_soon`."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     async def update_all(self) -> None:
-        """Index all messages."""
+        """Index all messages that are not indexed yet, and wait for that."""
         while self._indexed_id < self._db.last_id:
             await self._db.write(self._index_batch)
 
@@ -93,11 +93,15 @@ class SearchIndex:
     def update(
         self, c: sqlite3.Connection, number: int, conversation: ConversationKey, before: bytes, after: bytes | None
     ) -> None:
-        """Update the words of a message within the operation that changes or deletes it.
+        """Replace the words of a message in the index. For use in the operation that edits or deletes the message.
+
+        Does nothing if the message is not indexed yet: then it is indexed later as it is by then.
 
         Args:
-            number: the message's id.
-            before, after: its body as it was and as it will be; `after` is None for a deletion.
+            c: the writer's connection.
+            number: the id of the message.
+            before: its body as it is indexed.
+            after: its new body; None for a deletion.
         """
         if number > self._indexed_id:
             return
@@ -116,13 +120,14 @@ class SearchIndex:
 
 
 def match_query(words: str, conversations: list[ConversationKey]) -> str:
-    """Return the query of the full-text index: all words, the last one as a prefix, in the given conversations.
+    """Return an FTS5 query for messages that have all words of a search. The last word matches as a prefix.
 
     Args:
-        conversations: empty to search all.
+        words: what the user has typed.
+        conversations: the conversations to search; empty for all.
 
     Returns:
-        "" if `words` contains no word.
+        The query; "" if `words` contains no word.
     """
     found = _WORD.findall(words)
     if not found:

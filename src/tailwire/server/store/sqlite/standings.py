@@ -1,4 +1,7 @@
-"""Reads the standing for an act and checks the act's condition: before the write, and again in its transaction."""
+"""Reads the facts on which a permission is decided (`ports.standing`), and decides.
+
+This is done before a write, and again in the transaction of the write.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,14 @@ from tailwire.server.store.sqlite.database import Database
 
 
 def check_group_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
-    """Check whether an act in a group is allowed, and return the standing on which this was decided.
+    """Check an act in a group, and return the standing on which it was allowed.
+
+    Args:
+        c: any connection; in an operation of the writer its own.
+        act: the act.
 
     Raises:
-        Refused: ERR_GUID_NOT_FOUND, there is no such group; or the condition refuses the act.
+        Refused: ERR_GUID_NOT_FOUND, there is no such group; or raised by `act.allowed`.
     """
     row = c.execute(GROUP_SQL, {"key": act.guid}).fetchone()
     if row is None:
@@ -40,10 +47,14 @@ def _membership(c: sqlite3.Connection, guid: str, uid: str) -> tuple[MemberRow |
 
 
 def check_message_act(c: sqlite3.Connection, act: MessageAct) -> MessageStanding:
-    """Check whether an act on a message is allowed, and return the standing on which this was decided.
+    """Check an act on a message, and return the standing on which it was allowed.
+
+    Args:
+        c: any connection; in an operation of the writer its own.
+        act: the act.
 
     Raises:
-        Refused: ERR_MESSAGE_ID_NOT_FOUND, there is no such message; or the condition refuses the act.
+        Refused: ERR_MESSAGE_ID_NOT_FOUND, there is no such message; or raised by `act.allowed`.
     """
     row = c.execute(MESSAGE_SQL, {"key": act.message_id}).fetchone()
     if row is None:

@@ -1,9 +1,11 @@
-"""Detects a restored older copy of the database, by the starts of the server and the highest id given out.
+"""Detects at the start of a server that the database is an older copy which was restored.
 
-There are two records. The starts in the database tell how much history a client's position shares with it (see
-`sql.starts`): a restored copy does not know the ids that were given out after it was made. The second record is a file
-next to the database, which a copy of the database does not include: the highest id given out. If the database is behind
-it, ids continue above it.
+The highest message id that was given out is also kept in a file next to the database, which a copy of the database does
+not include. If the ids in the database end below it, the database is an older copy. Then new ids continue above the one
+in the file, so that none is given out twice.
+
+The starts that are stored in the database tell later how much of a client's history is that of the copy: see
+`store.sql.starts`.
 """
 
 from __future__ import annotations
@@ -19,26 +21,26 @@ from tailwire.server.store.sql.starts import MAX_STARTS, KnownStarts
 from tailwire.server.telemetry.logs import log
 
 IDS_PER_SYNC = 1_000
-"""Ids between two syncs of the file. A loss of power may lose that many ids; a killed process loses none."""
+"""After how many ids the file is synced. A loss of power may lose that many ids; a killed process loses none."""
 ID_MARGIN = 10_000
-"""Ids to skip above the number in the file: more than can have been given out since its last sync."""
+"""How many ids are skipped after the one in the file: more than can have been given out since its last sync."""
 ID_JUMP = 1_000_000
-"""Ids to skip if it is unknown how many were given out: the file is missing, or belongs to another database."""
+"""How many ids are skipped if the file is missing or belongs to another database."""
 _ID_DIGITS = 20
 
 
 @dataclass(frozen=True, slots=True)
 class IdRecord:
-    """The content of the id file: the store's name, and the highest id given out."""
+    """The content of the id file: the store's name, and the highest message id that was given out."""
 
     name: str
     highest: int
 
 
 class IdFile:
-    """The id file next to a database. Its number is the highest id given out.
+    """The id file next to a database, with the highest message id that was given out.
 
-    It is overwritten in place after each commit, before callers continue, so it covers every id that anybody has seen.
+    It is overwritten in place after each commit, before the id is returned to anyone.
     """
 
     def __init__(self, database: Path) -> None:
@@ -50,7 +52,7 @@ class IdFile:
         self._failed = False
 
     def read(self) -> IdRecord | None:
-        """Return the content; None if the file is missing or invalid."""
+        """Return the content; None if the file is missing, or cannot be read or understood, which is logged."""
         try:
             name, number = self.path.read_text(encoding="ascii").split()
             return IdRecord(name, int(number))
@@ -61,7 +63,11 @@ class IdFile:
             return None
 
     def begin(self, name: str, highest: int) -> None:
-        """Replace the file atomically, and keep it open.
+        """Replace the file atomically, and keep it open for `write`.
+
+        Args:
+            name: the name of the store.
+            highest: the highest id that was given out.
 
         Raises:
             OSError: the file cannot be written.
@@ -72,7 +78,7 @@ class IdFile:
         self._synced = self._written = highest
 
     def write(self, highest: int) -> None:
-        """Store the highest id given out. A failure is logged once and stops no write."""
+        """Store the highest id that was given out. Does nothing before `begin`. A failure is only logged, and once."""
         if self._descriptor is None or highest == self._written:
             return
         try:
@@ -93,7 +99,7 @@ class IdFile:
         self._written = highest
 
     def close(self) -> None:
-        """Sync the file and close it."""
+        """Sync and close the file, if it is open."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             try:
@@ -108,7 +114,7 @@ class Starts:
     """The starts of a store, and its id file.
 
     Attributes:
-        known: the starts in the database; empty before `begin`, and in a command that runs alongside the server.
+        known: the starts in the database; empty before `begin`, which a command never calls.
     """
 
     def __init__(self, database: Path) -> None:
@@ -116,17 +122,17 @@ class Starts:
         self.known = KnownStarts()
 
     def begin(self, c: sqlite3.Connection, world: World, name: str, last: int) -> tuple[str, int]:
-        """Begin a start of the server: compare the database with the id file, and store the start.
+        """Store a new start of the server, after comparing the database with the id file.
 
         Args:
-            c: the writing connection.
+            c: the writer's connection.
             world: the clock, and the source of new names and marks.
             name: the store's name in the database.
             last: the highest id in the database.
 
         Returns:
-            The store's name, which is new if an older copy was restored or the database came from elsewhere, and the id
-            after which ids are given out.
+            The name of the store, and the id above which new ids must be. If the database is an older copy or came from
+            elsewhere, the name is new, and the id is higher than `last`.
         """
         known = self.file.read()
         starts = c.execute("SELECT mark, after_id FROM starts ORDER BY number").fetchall()

@@ -1,6 +1,6 @@
-"""The store on a SQLite file: WAL, one writer with group commit, readers that never wait.
+"""The store on a SQLite file: one writer, which commits many writes at once, and reads that never wait for it (WAL).
 
-With `synchronous=FULL` an acknowledged write survives kill -9 and a loss of power.
+With `synchronous=FULL` an acknowledged write survives a killed process and a loss of power.
 """
 
 from __future__ import annotations
@@ -56,16 +56,20 @@ FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", ".ids", ".lock")
 
 
 class SqliteStore:
-    """The embedded store: one object for each noun (see `ports.store.Store`) on one database.
+    """The store on a SQLite file: an attribute for each kind of object (see `ports.store.Store`).
+
+    Create it with `open`.
 
     Args:
-        read_deadline: seconds that a long read may take.
+        path: the database, whose schema must be that of this version.
+        world: the clock, and the source of random names.
+        read_deadline: seconds that a read in another thread may take.
 
     Attributes:
-        database: what the nouns share.
-        feed: reports nothing, because no other process changes the file's data.
+        database: the connections and the writer, which all parts of the store share.
+        feed: reports nothing, because no other process changes what this one caches.
         index: the full-text index.
-        lock: held while a server uses this store; None in a command.
+        lock: keeps other servers from using the database; None in a command.
     """
 
     def __init__(self, path: Path, world: World, read_deadline: float) -> None:
@@ -119,14 +123,17 @@ class SqliteStore:
     async def open(
         cls, path: Path, world: World, read_deadline: float = READ_DEADLINE_SECONDS, *, serving: bool = False
     ) -> SqliteStore:
-        """Open or create the file, and bring it to this version's schema.
+        """Open or create a database, upgrade its schema if necessary, and return the store.
 
         Args:
-            serving: True for a server, which needs the database for itself; False for a command that runs alongside it.
+            path: the file. Its folder is created if it is missing.
+            world: the clock, and the source of random names.
+            read_deadline: seconds that a read in another thread may take.
+            serving: True for a server, which keeps other servers away; False for a command, which may run alongside it.
 
         Raises:
             tailwire.server.store.sqlite.lock.DatabaseInUse: another server uses the file.
-            tailwire.server.store.sqlite.moved.DatabaseMoved: it was moved to PostgreSQL.
+            tailwire.server.store.sqlite.moved.DatabaseMoved: the contents were moved to PostgreSQL.
             tailwire.server.store.migrate.NewerDatabase: a newer version wrote the file.
             OSError: the file cannot be opened, read or written.
         """
@@ -159,7 +166,7 @@ class SqliteStore:
 
     @property
     def start(self) -> str:
-        """The trail of this server start, for positions; "" in a command."""
+        """The trail of this start (see `store.sql.starts`), which clients keep with their position; "" in a command."""
         return self._starts.known.trail
 
     def _begin(self, world: World) -> None:
@@ -179,16 +186,20 @@ class SqliteStore:
         self.database.writer.accompaniments.append(accompany)
 
     async def known_until(self, start: str, message_id: int) -> int:
-        """Return the id up to which a client's position belongs to this store; -1 if no part of it does.
+        """Return the id up to which the history that a client has received is that of this store.
 
         Args:
-            start: the trail that the client received with the position.
-            message_id: the id of the position.
+            start: the trail that the client received with its position.
+            message_id: the position: the id up to which the client has received everything.
+
+        Returns:
+            `message_id` if the histories agree; a lower id if an older copy of the database was restored since; -1 if
+            they have nothing in common.
         """
         return self._starts.known.known_until(start, message_id, self.database.last_id)
 
     def on_new_start(self, call: Callable[[], None]) -> None:
-        """Do nothing: an older copy of a file is put back while no server runs."""
+        """Do nothing: an older copy of a file can only be restored while no server runs."""
 
     @property
     def app_id(self) -> str:
@@ -197,7 +208,7 @@ class SqliteStore:
 
     @property
     def created(self) -> bool:
-        """Whether `open` has created the store."""
+        """Whether the database was empty, so that an app was created in it."""
         return self._created
 
     @property
@@ -206,21 +217,21 @@ class SqliteStore:
         return self.database.writer.errors.current
 
     def try_to_write(self) -> None:
-        """Submit a write that changes nothing, after which `write_error` is up to date. Return at once."""
+        """Submit a write that changes nothing, and return at once. When it has ended, `write_error` is up to date."""
         self.database.writer.submit(_write_again).add_done_callback(_retrieve)
 
     def on_write_failure(self, call: Callable[[], None]) -> None:
-        """Call a function after each transaction that could not be written."""
+        """Set the function that is called after each transaction that could not be written."""
         self.database.writer.errors.on_failure(call)
 
     async def close(self) -> None:
-        """Finish the writes that were submitted, and close the file."""
+        """Wait for the writes that were submitted, and close the file."""
         self.index.stop()
         await self.database.close()
         self._release()
 
     def abandon(self) -> None:
-        """Close the file at once, as the end of the process would. Nothing may be in progress on it."""
+        """Close the file at once, as if the process had been killed. No read or write may be in progress."""
         self.index.stop()
         self.database.abandon()
         self._release()

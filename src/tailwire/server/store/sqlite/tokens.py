@@ -1,4 +1,4 @@
-"""Auth tokens of users: adding, revoking, and a cache of their owners."""
+"""Adds and revokes auth tokens of users."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _OLDEST_CONDITION = OLDEST_CONDITION.format(uid="?", most="?")
 
 
 class Tokens(TokenRows):
-    """`TokenStore` on SQLite. The owners of tokens in use are cached, because every request asks for one."""
+    """`TokenStore` on SQLite. The owners of tokens are cached, because every request needs the one of its token."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -55,7 +55,15 @@ class Tokens(TokenRows):
         return await self._db.write(add)
 
     def end(self, c: sqlite3.Connection, which: str, values: tuple[str | int, ...]) -> list[str]:
-        """Delete tokens within an operation, and return their hashes. The cache is emptied after the commit."""
+        """Delete tokens, and return their hashes. For use in an operation of the writer.
+
+        The cache is emptied after the commit.
+
+        Args:
+            c: the writer's connection.
+            which: the condition on the tokens, in SQL with `?` for each of `values`.
+            values: the values of the condition.
+        """
         c.execute(KEEP_ENDED_SQL.format(which=which), values)
         rows = c.execute(f"DELETE FROM auth_tokens WHERE {which} RETURNING token_hash", values).fetchall()
         self._db.after_commit(self._owners.clear)

@@ -1,4 +1,4 @@
-"""Users: the writes of several statements."""
+"""Writes users. Writes of one statement are in `store.sql.users`."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Users(UserRows):
     """`UserStore` on SQLite.
 
     Args:
-        tokens: those of a deactivated user are revoked.
-        files: a user's avatar, link and metadata refer to files.
+        tokens: revokes the tokens of deactivated users.
+        files: records which files the avatar, link and metadata of users refer to.
     """
 
     def __init__(self, database: Database, tokens: Tokens, files: Files) -> None:

@@ -1,4 +1,4 @@
-"""Webhooks. Their events are queued in the transaction of the change that they report, so a crash loses none."""
+"""Writes webhooks, and queues events for them in the transaction of the change that they report."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tailwire.server.store.sqlite.row_changes import change_row
 
 
 class Webhooks(WebhookRows):
-    """`WebhookStore` on SQLite. Triggers are cached, because every change asks which webhooks want its event."""
+    """`WebhookStore` on SQLite. Which webhooks want which events (triggers) is cached: every change needs that."""
 
     def __init__(self, database: Database, deliveries: Deliveries) -> None:
         super().__init__(database)
@@ -66,10 +66,12 @@ class Webhooks(WebhookRows):
             await self._db.write(lambda c: self.enqueue(c, events, None))
 
     def enqueue(self, c: sqlite3.Connection, events: Iterable[Event], row: MessageRow | None) -> None:
-        """Queue the events of a change for the webhooks that want them, within the operation that makes it.
+        """Queue the events of a change for the webhooks that want them. For use in the operation of the change.
 
         Args:
-            row: the message of events that have no data of their own.
+            c: the writer's connection.
+            events: the events.
+            row: the message that events without data report; None if there are no such events.
         """
         for event in events:
             webhook_ids = self._by_trigger.get(event.trigger)

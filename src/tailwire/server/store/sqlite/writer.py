@@ -1,11 +1,13 @@
-"""Group commit: one writer commits everything that was submitted since its last commit. No request waits for a timer.
+"""The writer: one thread through which all writes go, one transaction after another (group commit).
 
-All writes go through the writer: one thread, one transaction after another. Ids are assigned inside the transaction and
-results are set in the same order after the commit. So no smaller id becomes visible after a larger one, and what is
-published on a result is published in the order of the ids.
+A write is submitted as an operation: a function that is called with the writer's connection. While a transaction is
+committed, further operations are collected; they form the next transaction.
 
-Nothing acts on a change before its commit: consequences (a cache that is cleared, a sender that is woken) are passed to
-`after_commit` within the operation, and run in the event loop's thread before the operation's result is set.
+Message ids are assigned within the transaction, and results are set in the same order after the commit. So no smaller
+id becomes visible after a larger one, and what callers publish when they get their results is in the order of the ids.
+
+Nothing may act on a change before its commit. What follows from one, such as clearing a cache or waking a sender, is
+passed to `after_commit` within the operation, and done in the event loop's thread before the operation's result is set.
 """
 
 from __future__ import annotations
@@ -35,15 +37,16 @@ class Writer:
     """Runs operations in transactions, up to `MAX_OPERATIONS` in one.
 
     Args:
-        connection: used by the writer only, in `executor`.
-        executor: has one thread.
-        on_rollback: called in the executor after each rollback.
-        on_commit: called in the executor after each commit, before any result is set. It must not raise.
+        connection: the connection, used by the writer only.
+        executor: an executor with one thread, in which the operations run.
+        on_rollback: called in that thread after each rollback.
+        on_commit: called in that thread after each commit, before any result is set. It must not raise.
 
     Attributes:
         errors: records whether the file can be written to.
-        accompaniments: functions that each add to an operation what has to be written in its transaction.
-        on_transaction: called in the executor with the seconds that each transaction took.
+        accompaniments: functions that `submit` calls with each operation and its future. Each returns the operation
+            that runs in its place, such as one that also stores an audit log entry.
+        on_transaction: called in that thread after each commit with the seconds that the transaction took.
         on_results: called in the event loop's thread after the results of a batch of operations were set. It must not
             raise.
     """
@@ -69,11 +72,13 @@ class Writer:
         self.on_results: Callable[[], None] = lambda: None
 
     def submit(self, operation: Operation[T]) -> asyncio.Future[T]:
-        """Run an operation in the next transaction, and return a future for its result, which is set after the commit.
+        """Submit an operation to the next transaction, and return a future for its result, set after the commit.
 
-        An operation that raises is rolled back alone, and its future has the error; the others of its transaction are
-        committed. If the file cannot be written, the future has the error `Refused` with ERR_UNAVAILABLE; after
-        `close`, it has the error `WriterClosed`.
+        If an operation raises, only its own changes are rolled back, and its future has the exception. If the file
+        cannot be written, the future has the exception `Refused` with ERR_UNAVAILABLE; after `close`, `WriterClosed`.
+
+        Args:
+            operation: called with the connection in the writer's thread. It may be called twice, after a rollback.
         """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if self._closed:
@@ -87,10 +92,10 @@ class Writer:
         return future
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call a function after the commit of the operation that calls this; not if the operation is rolled back.
+        """Have a function called after the commit, in the event loop's thread and before any result is set.
 
-        A function that is passed several times in a row is called once. It runs in the event loop's thread before any
-        result is set, and must not raise.
+        For use in an operation. If that is rolled back, the function is not called. If the same function is passed
+        several times in a row, it is called once. It must not raise.
         """
         if call not in self._after[-1:]:
             self._after.append(call)
@@ -178,7 +183,7 @@ class Writer:
         return self._closed
 
     async def close(self) -> None:
-        """Finish the operations that were submitted; refuse new ones."""
+        """Refuse new operations, and wait for those that were submitted."""
         self._closed = True
         while self._task is not None:
             await asyncio.wait([self._task])
