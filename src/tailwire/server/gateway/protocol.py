@@ -369,12 +369,7 @@ class SocketProtocol(asyncio.Protocol):
             self._transport.pause_reading()
 
     def close(self, code: int, reason: str) -> None:
-        """Send a close frame and close the connection; abort it if the socket is slow. Do not wait for a reply.
-
-        Args:
-            code: the close code.
-            reason: the reason in the close frame, for people.
-        """
+        """Send a close frame, with a reason for people, and close the connection. If the socket is slow, abort it."""
         transport = self._transport
         self.ended_by = self.ended_by or f"server: {int(code)} {reason}"
         self.write = _discard
@@ -393,10 +388,7 @@ class SocketProtocol(asyncio.Protocol):
             transport.close()
 
     def abort(self) -> None:
-        """Close the connection without a close frame.
-
-        Unless `close` has recorded another cause, the client is said to read too slowly.
-        """
+        """Close the connection without a close frame. If no other cause is recorded, it is that the client is slow."""
         self.ended_by = self.ended_by or "server: the client reads too slowly"
         if self._transport is not None:
             self._transport.abort()
