@@ -156,7 +156,7 @@ def parseable(stored: bytes) -> bytes:
 
 
 def trim(text: bytes) -> bytes:
-    """Return JSON with `null` in place of each value that nests deeper than `STORED_DEPTH`, or is too long a number.
+    """Return JSON with `null` in place of each value that exceeds `STORED_DEPTH` or a bound for numbers.
 
     This is slow: call it only for texts that are known to exceed a bound.
     """
