@@ -41,8 +41,9 @@ class LoginCalls:
     async def login(self, uid: str, *, auth_key: str) -> User:
         """Log a user in with the app's auth key. For development: the key must not be part of an app that you ship.
 
-        If the user is logged in already, their session continues with its token and position, and missed messages are
-        handed over; a token that the server rejects is replaced. The session of another user ends on this device.
+        If the user is logged in on this device already, their saved session continues: it keeps its token, unless the
+        server rejects it, and messages that were missed arrive as events. The session of another user ends on this
+        device.
 
         ```python
         await chat.login("alice", auth_key="…")
@@ -60,9 +61,9 @@ class LoginCalls:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `LOGIN_IN_PROGRESS` while another
                 login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when the
                 user does not exist; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`
-                when the app id is; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read; `NO_INTERNET_CONNECTION`
-                when the server is not reached, except when the user is logged in already; or another code of the
-                server.
+                when the app id is wrong; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
+                `NO_INTERNET_CONNECTION` when the server is not reached, except when the user is logged in already; or
+                another code of the server.
         """
 
         _check_secret("auth_key", auth_key)
@@ -80,8 +81,8 @@ class LoginCalls:
     async def login_with_auth_token(self, auth_token: str) -> User:
         """Log a user in with an auth token that your backend made. For production.
 
-        With the token of the saved session, that session continues. Another token of the same user replaces the saved
-        one, and missed messages are handed over. The session of another user ends on this device.
+        If the user is logged in on this device already, their saved session continues, with this token, and messages
+        that were missed arrive as events. The session of another user ends on this device.
 
         Args:
             auth_token: the user's auth token, made with the server's REST API.

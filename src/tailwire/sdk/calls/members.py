@@ -21,7 +21,9 @@ _LIST_FIELDS = {
 
 
 def add_body(members: Sequence[GroupMember], banned: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Return the body of the request that adds members to a group.
+    """Return the body of the request that adds members to a group, or bans users from it.
+
+    It contains lists of uids: `admins`, `moderators`, `participants` and `usersToBan`. Empty lists are left out.
 
     Raises:
         CometChatException: `INVALID_SCOPE_VALUE` unless each scope is `admin`, `moderator` or `participant`.

@@ -212,8 +212,9 @@ class MessageCalls:
             uid: the uid of the other user of the conversation.
             guid: the guid of the conversation's group. Without uid and guid, the messages of all conversations of the
                 logged-in user.
-            before: the id of a message: those before it, newest first; 0 begins with the newest.
-            after: the id of a message: those after it, oldest first, whatever `before` is; 0 for none.
+            before: the id of a message; yields the messages before it, newest first. 0 begins with the newest message.
+            after: the id of a message; yields the messages after it, oldest first, and ignores `before`. 0 uses
+                `before`.
             limit: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
