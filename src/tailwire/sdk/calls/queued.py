@@ -42,7 +42,7 @@ class OutboxCalls:
         return self._require_outbox().add(message)
 
     def queued_messages(self) -> list[OutboxEntry]:
-        """Return the entries of messages that are pending or have failed, in the order in which they will be sent.
+        """Return the entries of messages that are pending or have failed, in the order of the queue.
 
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED` without `AppSettingsBuilder.keep_unsent_messages()`.
