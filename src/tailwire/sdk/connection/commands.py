@@ -53,7 +53,7 @@ class AbandonSocket:
 
 @dataclass(frozen=True, slots=True)
 class DropConnections:
-    """Stop reusing the pooled HTTP connections: they may be as dead as the socket that was lost."""
+    """Stop reusing the pooled HTTP connections, because they may be dead, like the socket, or of another network."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,8 @@ def on_connected(m: CatchUp, store: str, mark: str = "") -> list[Command]:
     """Begin a catch-up, because the socket is authenticated.
 
     If the store has another name than the one in the position, message ids are not comparable and the catch-up starts
-    over at the latest message, unless both have a mark: then the server itself verifies the position.
+    over at the latest message, unless both have a mark: then the server itself verifies the position. If catch-up is
+    disabled, this only reports that the outcome is unknown.
 
     Args:
         store: name of the server's store; "" if the server does not send it (feature `epoch`).
