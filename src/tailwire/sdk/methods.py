@@ -58,7 +58,8 @@ class ClientMethods(CallingClient):
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._usable_listeners.add_connection_listener(listener_id, listener)
 
@@ -78,7 +79,8 @@ class ClientMethods(CallingClient):
             listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._usable_listeners.add_login_listener(listener_id, listener)
 
@@ -91,14 +93,15 @@ class ClientMethods(CallingClient):
         self._listeners.remove_login_listener(listener_id)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
-        """Add a listener for the presence of users, as far as `AppSettings.presence` subscribes to it.
+        """Add a listener for the presence of those users to whom `AppSettings.presence` subscribes.
 
         Args:
             listener_id: replaces the user listener with the same id.
             listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._usable_listeners.add_user_listener(listener_id, listener)
 
@@ -118,7 +121,8 @@ class ClientMethods(CallingClient):
             listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._usable_listeners.add_group_listener(listener_id, listener)
 
@@ -138,7 +142,8 @@ class ClientMethods(CallingClient):
             listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, or would never be called.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is not an instance of that class, overrides none
+                of its methods, or has a method with other parameters or a misspelt name.
         """
         self._usable_listeners.add_message_listener(listener_id, listener)
 
@@ -157,7 +162,7 @@ class ClientMethods(CallingClient):
     @overload
     def events(self, *, acknowledge: bool) -> EventStream: ...
     def events(self, *, acknowledge: bool = False) -> EventStream:
-        """Return a stream of all events from now on, for `async for`.
+        """Return a new stream of all events from now on, for `async for`. `EventStream` says how it is buffered.
 
         ```python
         async for event in chat.events():
@@ -166,9 +171,9 @@ class ClientMethods(CallingClient):
         ```
 
         Args:
-            acknowledge: whether the app reports each event as done (`AcknowledgedStream.done`). A message that was not
-                reported before the process ended is then handed over again at the next start. Open such a stream
-                before `init()`, so that it misses nothing.
+            acknowledge: whether the app acknowledges each event, by passing it to `AcknowledgedStream.done`. A message
+                that was not acknowledged before the process ended then arrives again after the next start. Open such a
+                stream before `init()`, so that it misses nothing.
         """
         return self._usable_listeners.events(acknowledge=acknowledge)
 
@@ -189,7 +194,7 @@ class ClientMethods(CallingClient):
     async def disconnect(self) -> str:
         """Close the connection. It stays closed until `connect()`.
 
-        In auto mode a login or the next return to the foreground opens it, too.
+        In auto mode, it is also opened by a login, and when the app returns to the foreground.
 
         Returns:
             "Web socket disconnection successful".
@@ -200,7 +205,9 @@ class ClientMethods(CallingClient):
         return await self._calls.connection.disconnect()
 
     async def ping(self) -> str:
-        """Report to the server that the app is active. In the background, manual mode then keeps the socket for 30 s.
+        """Report to the server that the app is active, and wait for its answer.
+
+        In manual mode, while the app is in the background, this also keeps the socket open for 30 seconds from now.
 
         Returns:
             "ping successful", when the server has answered.
@@ -226,8 +233,8 @@ class ClientMethods(CallingClient):
     async def wait_disconnected(self, timeout: float | None = None) -> None:
         """Wait until no socket is open, and the closing handshake of the last one is over.
 
-        For code that must run only then, such as putting the device to sleep. This closes nothing: call `disconnect()`,
-        `logout()` or `set_app_state("background")` first.
+        Use it before code that needs a closed connection, such as putting the device to sleep. It does not close
+        anything itself: call `disconnect()`, `logout()` or `set_app_state("background")` first.
 
         Args:
             timeout: seconds; None sets no limit.
@@ -352,8 +359,8 @@ class ClientMethods(CallingClient):
             The message as the server stored it, with its id.
 
         Raises:
-            CometChatException: `USER_NOT_LOGGED_IN`; `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`;
-                `ERR_INVALID_ARGUMENT` when the message is of another class, or its receiver is not text;
+            CometChatException: `USER_NOT_LOGGED_IN`; `ERR_INVALID_RECEIVER_TYPE` unless the receiver type is `user` or
+                `group`; `ERR_INVALID_ARGUMENT` when the message is of another class, or its receiver is not text;
                 `ERR_EMPTY_MESSAGE_TEXT`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such receiver,
                 `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group;
                 `ERR_BLOCKED_RECEIVER` when the logged-in user has blocked the receiver, `ERR_BLOCKED_SENDER` when the
@@ -418,7 +425,8 @@ class ClientMethods(CallingClient):
         The sender may change a message; in a group, its moderators, admins and owner may change any.
 
         Args:
-            message: with the `id` of the message to change, and its new content.
+            message: with the `id` of the message to change, and its whole new content, which replaces the old one. Its
+                tags are replaced unless they are empty.
 
         Returns:
             The changed message, with `edited_at` and `edited_by`.
@@ -507,8 +515,8 @@ class ClientMethods(CallingClient):
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
-                the receiver is not text; `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` for another receiver type; `ERR_INVALID_ARGUMENT` when the
+                receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.start_typing(receiver, receiver_type, metadata)
 
@@ -526,8 +534,8 @@ class ClientMethods(CallingClient):
             metadata: any JSON object, passed on to receivers.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
-                the receiver is not text; `USER_NOT_LOGGED_IN`.
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` for another receiver type; `ERR_INVALID_ARGUMENT` when the
+                receiver is not text; `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.end_typing(receiver, receiver_type, metadata)
 
@@ -538,8 +546,9 @@ class ClientMethods(CallingClient):
             message: with `receiver_id`, `receiver_type` and `data`.
 
         Raises:
-            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `ERR_INVALID_RECEIVER_TYPE` unless it
-                is `user` or `group`; `ERR_INVALID_ARGUMENT` when the receiver is not text; `USER_NOT_LOGGED_IN`.
+            CometChatException: `NO_WEBSOCKET_CONNECTION` while no socket is open; `ERR_INVALID_RECEIVER_TYPE` unless
+                the receiver type is `user` or `group`; `ERR_INVALID_ARGUMENT` when the receiver is not text;
+                `USER_NOT_LOGGED_IN`.
         """
         await self._calls.messages.send_transient_message(message)
 
@@ -568,19 +577,20 @@ class ClientMethods(CallingClient):
         Args:
             receiver_id: the uid or guid of the receiver.
             receiver_type: `user` or `group`.
-            files: paths, or `UploadFile`s.
+            files: paths, or `UploadFile`s. They are uploaded one after the other; the first error ends the call.
             on_progress: a plain function, called in the event loop with the name of a file, the bytes sent so far, and
                 its size in bytes. What it raises is logged. In a web page it is called once per file, at the end: the
                 browser does not report progress.
 
         Returns:
-            Attachments, to be sent with a `MediaMessage`.
+            One attachment per file, in the same order, to be sent with a `MediaMessage`.
 
         Raises:
-            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless it is `user` or `group`; `ERR_INVALID_ARGUMENT` when
-                the receiver is not text; `ERR_INVALID_FILE_OBJECT` when a file cannot be read or changes meanwhile, or
-                `files` is not a list; `ERR_FILE_SIZE_EXCEEDED`, `ERR_FILE_COUNT_EXCEEDED` when a file is too
-                large, or there are too many; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
+            CometChatException: `ERR_INVALID_RECEIVER_TYPE` unless the receiver type is `user` or `group`;
+                `ERR_INVALID_ARGUMENT` when the receiver is not text; `ERR_INVALID_FILE_OBJECT` when a file cannot be
+                read or changes meanwhile, or `files` is a single file; `ERR_FILE_SIZE_EXCEEDED`,
+                `ERR_FILE_COUNT_EXCEEDED` when a file is too large, or there are too many; `ERR_BAD_ERROR_RESPONSE` when
+                the response cannot be read;
                 `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`,
                 `ERR_BLOCKED_SENDER` as for `send_message`; `NO_INTERNET_CONNECTION` when the server was not reached in
                 several attempts; or another code of the server.
@@ -588,10 +598,10 @@ class ClientMethods(CallingClient):
         return await self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress)
 
     def queue_message(self, message: BaseMessage) -> OutboxEntry:
-        """Send a message as soon as there is a network: now, later, or after the next start of the app.
+        """Queue a message, to be sent as soon as the server can be reached: now, later, or after a restart of the app.
 
-        The message is saved on the device before this returns. Queued messages are sent in order, and stored once each.
-        A message that is sent with `send_message` does not wait for them.
+        The message is saved on the device before this returns. Queued messages are sent in the order in which they were
+        queued; the server stores each of them once. `send_message` does not wait for queued messages.
 
         ```python
         entry = chat.queue_message(TextMessage(receiver="bob", receiver_type="user", text="hello"))
@@ -614,7 +624,7 @@ class ClientMethods(CallingClient):
         return self._calls.outbox.queue_message(message)
 
     def queued_messages(self) -> list[OutboxEntry]:
-        """Return the entries that are pending or have failed, in order.
+        """Return the entries of messages that are pending or have failed, in the order in which they will be sent.
 
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED` without `AppSettingsBuilder.keep_unsent_messages()`.
@@ -824,7 +834,7 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.mark_as_read(message)
 
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
-        """Mark a conversation as unread from a message on.
+        """Mark a message and all later messages of its conversation as unread.
 
         Args:
             message: the oldest message that is to be unread.
@@ -870,7 +880,9 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.mark_conversation_as_delivered(conversation)
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:
-        """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+        """Return who has received and read a message of the logged-in user.
+
+        There is one receipt per user, with the times of the delivery and of reading.
 
         Args:
             message_id: the id of a message of the logged-in user.
@@ -882,9 +894,10 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_message_receipts(message_id)
 
     def get_last_delivered_message_id(self) -> int:
-        """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
+        """Return the id up to which this app has received all messages sent since its login; 0 if it is unknown.
 
-        Sends no request. The id is updated up to 0.2 seconds after a hand-over.
+        With an acknowledged event stream, it has acknowledged them, too. This sends no request. The value may be 0.2
+        seconds old.
 
         Raises:
             CometChatException: `USER_NOT_LOGGED_IN` when no user is logged in.
@@ -908,7 +921,7 @@ class ClientMethods(CallingClient):
     async def get_unread_message_count_for_user(
         self, uid: str, hide_messages_from_blocked_users: bool = False
     ) -> Counts:
-        """Return the number of unread messages from a user: `{uid: count}`.
+        """Return the number of unread messages from a user, as a dict with one entry: `{uid: count}`.
 
         Args:
             uid: the uid of the user.
@@ -921,7 +934,7 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_unread_message_count_for_user(uid, hide_messages_from_blocked_users)
 
     async def get_unread_message_count_for_group(self, guid: str) -> Counts:
-        """Return the number of unread messages of a group: `{guid: count}`.
+        """Return the number of unread messages of a group, as a dict with one entry: `{guid: count}`.
 
         Args:
             guid: the guid of the group.
@@ -934,7 +947,7 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_unread_message_count_for_group(guid)
 
     async def get_unread_message_count_for_all_users(self) -> Counts:
-        """Return the unread counts of conversations with users, by uid.
+        """Return the unread counts of conversations with users, by uid. Users without unread messages are left out.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -942,7 +955,7 @@ class ClientMethods(CallingClient):
         return await self._calls.receipts.get_unread_message_count_for_all_users()
 
     async def get_unread_message_count_for_all_groups(self) -> Counts:
-        """Return the unread counts of groups, by guid.
+        """Return the unread counts of groups, by guid. Groups without unread messages are left out.
 
         Raises:
             CometChatException: `ERR_BAD_ERROR_RESPONSE` when the counts cannot be read, or another code of the server.
@@ -960,9 +973,9 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_CONVERSATION_NOT_ACCESSIBLE` when the logged-in user does not have this
-                conversation: it begins with the first message; `INVALID_CONVERSATION_TYPE` unless the type is `user`
-                or `group`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group;
-                `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group.
+                conversation, for example because no message has been sent in it yet; `INVALID_CONVERSATION_TYPE` unless
+                the type is `user` or `group`; `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or
+                group; `ERR_NOT_A_MEMBER` when the logged-in user is not a member of the group.
         """
         return await self._calls.conversations.get_conversation(conversation_with, conversation_type)
 
@@ -987,7 +1000,9 @@ class ClientMethods(CallingClient):
     async def delete_conversation(
         self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> str:
-        """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
+        """Delete a conversation for the logged-in user alone.
+
+        The next message in it makes it appear again, without the messages before.
 
         Args:
             conversation_with: the uid of the other user, or the guid of the group.
@@ -1014,8 +1029,8 @@ class ClientMethods(CallingClient):
             The conversation, with `pinned_at`.
 
         Raises:
-            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED` when too many are pinned; and as for
-                `get_conversation`.
+            CometChatException: `ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED` when the user has pinned as many as the server
+                allows (`details["limit"]`); and as for `get_conversation`.
         """
         return await self._calls.conversations.pin_conversation(conversation_with, conversation_type)
 
@@ -1079,7 +1094,8 @@ class ClientMethods(CallingClient):
         """Change a user with a REST API key, which must not be part of an app that you ship. Needs no login.
 
         Args:
-            user: with `uid` and the new values.
+            user: with `uid` and the new values. Fields that are None, and empty `name`, `metadata` or `tags`, stay as
+                they are, and so does the role if it is `default`.
             auth_key: a REST API key, in spite of the name: an auth key may not change users.
 
         Returns:
@@ -1095,7 +1111,8 @@ class ClientMethods(CallingClient):
         """Change the logged-in user: name, avatar, link, status message, metadata and tags.
 
         Args:
-            user: the new values. Its uid and role are ignored.
+            user: the new values. Fields that are None, and empty `name`, `metadata` or `tags`, stay as they are. The
+                uid and the role are ignored.
 
         Returns:
             The changed user.
@@ -1114,13 +1131,13 @@ class ClientMethods(CallingClient):
         return await self._calls.users.get_online_user_count()
 
     async def block_users(self, uids: Sequence[str]) -> dict[str, str]:
-        """Block users: neither they nor the logged-in user can send messages to the other.
+        """Block users: the logged-in user and each of them can no longer send messages to each other.
 
         Args:
             uids: the uids of the users.
 
         Returns:
-            By uid: `success` or `fail`.
+            A dict from each uid to `success`, or to `fail`, for example when there is no such user.
 
         Raises:
             CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be
@@ -1135,7 +1152,7 @@ class ClientMethods(CallingClient):
             uids: the uids of the users.
 
         Returns:
-            By uid: `success` or `fail`.
+            A dict from each uid to `success`, or to `fail`, for example when there is no such user.
 
         Raises:
             CometChatException: `EMPTY_USERS_LIST` without a uid; `ERR_BAD_ERROR_RESPONSE` when the response cannot be
@@ -1147,7 +1164,8 @@ class ClientMethods(CallingClient):
         """Create a group. The logged-in user becomes its owner and first admin.
 
         Args:
-            group: with `guid`, `name` and `type`; with `password` if the type is `password`.
+            group: with `guid`, `name` and `type` (`public`, `password` or `private`); with `password` if the type is
+                `password`.
 
         Returns:
             The group as the server stored it.
@@ -1174,8 +1192,8 @@ class ClientMethods(CallingClient):
 
         Args:
             guid: the guid of the group.
-            group_type: `public`, or `password` for a group with a password: then a call without one fails before any
-                request. Otherwise it is not used: the server knows the type.
+            group_type: `public` or `password`. It is not sent: with `password`, a call without a password fails before
+                any request; any other value has no effect.
             password: the password of the group; "" for a public group.
 
         Returns:
@@ -1183,9 +1201,9 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_EMPTY_GROUP_PASS` when it needs a
-                password and none was given, `ERR_WRONG_GROUP_PASS` when it has another; `ERR_ALREADY_JOINED` when the
-                logged-in user is a member; `ERR_BAD_ERROR_RESPONSE` when the response names no
-                group; or another code of the server.
+                password and none was given, `ERR_WRONG_GROUP_PASS` when the password is wrong; `ERR_ALREADY_JOINED`
+                when the logged-in user is a member already; `ERR_BAD_ERROR_RESPONSE` when the response names no group;
+                or another code of the server.
         """
         return await self._calls.groups.join_group(guid, group_type, password)
 
@@ -1216,7 +1234,8 @@ class ClientMethods(CallingClient):
             banned: the uids of users who may not join.
 
         Returns:
-            The group, and the text of the error by uid for each user who could not be added or banned.
+            The group; and a dict with an entry for each user who could not be added or banned: from their uid to the
+            text of the error.
 
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE` when a member's scope is not `admin`, `moderator` or
@@ -1228,7 +1247,8 @@ class ClientMethods(CallingClient):
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
-            group: with `guid` and the new values.
+            group: with `guid`, `name` (even if it stays the same) and the new values. An `icon` or `description` that
+                is None, and empty `metadata` or `tags`, stay as they are.
 
         Returns:
             The changed group.
@@ -1257,7 +1277,7 @@ class ClientMethods(CallingClient):
         return await self._calls.groups.delete_group(guid)
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
-        """Make a member the owner of a group. Only its owner may do so.
+        """Make a member the owner of a group. Only its owner may do so; they stay in the group as a member.
 
         Args:
             guid: the guid of the group.
@@ -1283,7 +1303,7 @@ class ClientMethods(CallingClient):
             banned: the uids of users to ban from the group.
 
         Returns:
-            By uid: `success`, or the text of the error.
+            A dict from the uid of each user to `success`, or to the text of the error.
 
         Raises:
             CometChatException: `INVALID_SCOPE_VALUE` unless each scope is `admin`, `moderator` or `participant`; for
@@ -1375,7 +1395,7 @@ class ClientMethods(CallingClient):
         return await self._calls.members.update_group_member_scope(guid, uid, scope)
 
     async def get_online_group_member_count(self, guids: Sequence[str]) -> dict[str, int]:
-        """Return the number of members who are online, by guid.
+        """Return a dict from the guid of each group to the number of its members who are online.
 
         Args:
             guids: the guids of groups that have the logged-in user as a member.
@@ -1407,7 +1427,7 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: by the call, `INVALID_CONVERSATION_TYPE` for another type, and
                 `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; by the iterator, a
-                code of the server. Its next step then repeats the request.
+                code of the server. The iterator can be used further: its next step repeats the request.
         """
         return self._calls.listings.conversations(conversation_type=conversation_type, unread=unread, limit=limit)
 
@@ -1421,7 +1441,8 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: by the call, `ERROR_NON_POSITIVE_LIMIT` and `ERROR_LIMIT_EXCEEDED` when the limit is out
-                of range; by the iterator, a code of the server. Its next step then repeats the request.
+                of range; by the iterator, a code of the server. The iterator can be used further: its next step repeats
+                the request.
         """
         return self._calls.listings.users(search=search, friends_only=friends_only, limit=limit)
 
@@ -1433,12 +1454,12 @@ class ClientMethods(CallingClient):
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `INVALID_DIRECTION_VALUE` for another direction; and as for `users`.
+            CometChatException: by the call, `INVALID_DIRECTION_VALUE` for another direction; and as for `users`.
         """
         return self._calls.listings.blocked_users(direction=direction, limit=limit)
 
     def groups(self, *, search: str = "", joined_only: bool = False, limit: int = 30) -> AsyncIterator[Group]:
-        """Iterate over groups: public ones, those with a password, and the logged-in user's own.
+        """Iterate over groups: public ones, those with a password, and private ones that the user has joined.
 
         Args:
             search: only groups whose name or guid begins with this text; "" for all.
@@ -1462,8 +1483,8 @@ class ClientMethods(CallingClient):
             limit: members per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
-                user is not a member; and as for `users`.
+            CometChatException: by the iterator, `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER`
+                when the logged-in user is not a member; and as for `users`.
         """
         return self._calls.listings.group_members(guid, search=search, scopes=scopes, limit=limit)
 
@@ -1476,8 +1497,9 @@ class ClientMethods(CallingClient):
             limit: users per page, 1 to 100.
 
         Raises:
-            CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when the logged-in
-                user is not a member; and as for `users`.
+            CometChatException: by the iterator, `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER`
+                when the logged-in user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a
+                participant; and as for `users`.
         """
         return self._calls.listings.banned_group_members(guid, search=search, limit=limit)
 
@@ -1506,7 +1528,7 @@ class ClientMethods(CallingClient):
         Args:
             platform: the service through which the device receives notifications.
             token: the token from FCM or APNs; for `web_push` the browser's subscription, as JSON text or as an object.
-            provider_id: an id of your own, which the server stores; None for none.
+            provider_id: the app's name for the push provider. The server only stores and shows it; None for none.
 
         Returns:
             A human-readable text, which may change: do not compare it.
@@ -1532,7 +1554,7 @@ class ClientMethods(CallingClient):
         return await self._calls.notifications.unregister_push_token()
 
     async def get_web_push_key(self) -> str:
-        """Return the server's public key, with which a page subscribes (`applicationServerKey`).
+        """Return the server's public key for Web Push, which a web page passes as `applicationServerKey` to subscribe.
 
         Raises:
             CometChatException: `ERR_PROVIDER_NOT_FOUND` when the server is not set up for Web Push;
@@ -1625,7 +1647,7 @@ class ClientMethods(CallingClient):
         return await self._calls.notifications.get_timezone()
 
     async def update_timezone(self, timezone: str) -> str:
-        """Store the logged-in user's time zone, in which the schedule of their preferences applies.
+        """Store the logged-in user's time zone. The times in their notification schedule are times of this zone.
 
         Args:
             timezone: a name such as `Europe/Berlin`.
@@ -1652,9 +1674,10 @@ class ClientMethods(CallingClient):
         If the server is not reachable, the list is empty at first: its `error` says why, and the request is retried.
 
         Args:
-            conversation_type: only conversations with a `user`, or of a `group`; both by default.
+            conversation_type: `user` for conversations with users only, `group` for those of groups only; "" for both.
             limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
-            most: the maximum number of conversations to keep, up to 200 and at least `limit`.
+            most: the maximum number of conversations to keep, 1 to 200; a value below `limit` counts as `limit`. Those
+                that come last are dropped.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE` for another `conversation_type`; `ERROR_NON_POSITIVE_LIMIT`
@@ -1679,14 +1702,15 @@ class ClientMethods(CallingClient):
         request is retried.
 
         Args:
-            uid: the conversation with this user. Give either `uid` or `guid`.
-            guid: the conversation of this group.
-            parent_message_id: only the replies in the thread of the message with this id; 0 for the conversation.
-            replies: whether to include the replies in threads among the messages of a conversation. Each message has
-                its `reply_count` in any case.
+            uid: the uid of the other user, for a conversation with a user. Give either `uid` or `guid`.
+            guid: the guid of the group, for its conversation.
+            parent_message_id: the id of a message, for a list of the replies in its thread only; 0 for the messages of
+                the whole conversation.
+            replies: whether a list of a conversation includes the replies in threads. If not, each message still has
+                its `reply_count`.
             limit: the initial number of messages, 1 to 100; `older()` reads further back.
-            most: the maximum number of messages to keep, up to 1,000 and at least `limit`; the oldest are dropped when
-                newer ones arrive.
+            most: the maximum number of messages to keep, 1 to 1,000; a value below `limit` counts as `limit`. The
+                oldest are dropped when newer ones arrive.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists

@@ -76,7 +76,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def add_user_listener(cls, listener_id: str, listener: UserListener) -> None:
-        """Add a listener for the presence of users, as far as `AppSettings.presence` subscribes to it.
+        """Add a listener for the presence of those users to whom `AppSettings.presence` subscribes.
 
         See `ChatClient.add_user_listener`.
         """
@@ -133,7 +133,7 @@ class StaticMethods(CurrentClient):
     def events(cls, *, acknowledge: bool) -> EventStream: ...
     @classmethod
     def events(cls, *, acknowledge: bool = False) -> EventStream:
-        """Return a stream of all events from now on, for `async for`.
+        """Return a new stream of all events from now on, for `async for`. `EventStream` says how it is buffered.
 
         See `ChatClient.events`.
         """
@@ -175,7 +175,7 @@ class StaticMethods(CurrentClient):
     async def ping(cls, *, on_success: OnSuccess[str] = None, on_error: OnError) -> str | None: ...
     @classmethod
     async def ping(cls, *, on_success: OnSuccess[str] = None, on_error: OnError = None) -> str | None:
-        """Report to the server that the app is active. In the background, manual mode then keeps the socket for 30 s.
+        """Report to the server that the app is active, and wait for its answer.
 
         See `ChatClient.ping`.
         """
@@ -767,7 +767,7 @@ class StaticMethods(CurrentClient):
     async def mark_message_as_unread(
         cls, message: BaseMessage, *, on_success: OnSuccess[Conversation] = None, on_error: OnError = None
     ) -> Conversation | None:
-        """Mark a conversation as unread from a message on.
+        """Mark a message and all later messages of its conversation as unread.
 
         See `ChatClient.mark_message_as_unread`.
         """
@@ -831,7 +831,7 @@ class StaticMethods(CurrentClient):
     async def get_message_receipts(
         cls, message_id: int, *, on_success: OnSuccess[list[MessageReceipt]] = None, on_error: OnError = None
     ) -> list[MessageReceipt] | None:
-        """Return who has received and read a message of the logged-in user: one receipt per user, with both times.
+        """Return who has received and read a message of the logged-in user.
 
         See `ChatClient.get_message_receipts`.
         """
@@ -839,7 +839,7 @@ class StaticMethods(CurrentClient):
 
     @classmethod
     def get_last_delivered_message_id(cls) -> int:
-        """Return the id up to which all messages were handed over to the app or are older than its login; 0 if unknown.
+        """Return the id up to which this app has received all messages sent since its login; 0 if it is unknown.
 
         See `ChatClient.get_last_delivered_message_id`.
         """
@@ -910,7 +910,7 @@ class StaticMethods(CurrentClient):
         on_success: OnSuccess[Counts] = None,
         on_error: OnError = None,
     ) -> Counts | None:
-        """Return the number of unread messages from a user: `{uid: count}`.
+        """Return the number of unread messages from a user, as a dict with one entry: `{uid: count}`.
 
         See `ChatClient.get_unread_message_count_for_user`.
         """
@@ -934,7 +934,7 @@ class StaticMethods(CurrentClient):
     async def get_unread_message_count_for_group(
         cls, guid: str, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
     ) -> Counts | None:
-        """Return the number of unread messages of a group: `{guid: count}`.
+        """Return the number of unread messages of a group, as a dict with one entry: `{guid: count}`.
 
         See `ChatClient.get_unread_message_count_for_group`.
         """
@@ -956,7 +956,7 @@ class StaticMethods(CurrentClient):
     async def get_unread_message_count_for_all_users(
         cls, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
     ) -> Counts | None:
-        """Return the unread counts of conversations with users, by uid.
+        """Return the unread counts of conversations with users, by uid. Users without unread messages are left out.
 
         See `ChatClient.get_unread_message_count_for_all_users`.
         """
@@ -978,7 +978,7 @@ class StaticMethods(CurrentClient):
     async def get_unread_message_count_for_all_groups(
         cls, *, on_success: OnSuccess[Counts] = None, on_error: OnError = None
     ) -> Counts | None:
-        """Return the unread counts of groups, by guid.
+        """Return the unread counts of groups, by guid. Groups without unread messages are left out.
 
         See `ChatClient.get_unread_message_count_for_all_groups`.
         """
@@ -1094,7 +1094,7 @@ class StaticMethods(CurrentClient):
         on_success: OnSuccess[str] = None,
         on_error: OnError = None,
     ) -> str | None:
-        """Delete a conversation for the logged-in user alone. The next message brings it back without its history.
+        """Delete a conversation for the logged-in user alone.
 
         See `ChatClient.delete_conversation`.
         """
@@ -1288,7 +1288,7 @@ class StaticMethods(CurrentClient):
     async def block_users(
         cls, uids: Sequence[str], *, on_success: OnSuccess[dict[str, str]] = None, on_error: OnError = None
     ) -> dict[str, str] | None:
-        """Block users: neither they nor the logged-in user can send messages to the other.
+        """Block users: the logged-in user and each of them can no longer send messages to each other.
 
         See `ChatClient.block_users`.
         """
@@ -1494,7 +1494,7 @@ class StaticMethods(CurrentClient):
     async def transfer_group_ownership(
         cls, guid: str, uid: str, *, on_success: OnSuccess[str] = None, on_error: OnError = None
     ) -> str | None:
-        """Make a member the owner of a group. Only its owner may do so.
+        """Make a member the owner of a group. Only its owner may do so; they stay in the group as a member.
 
         See `ChatClient.transfer_group_ownership`.
         """
@@ -1656,7 +1656,7 @@ class StaticMethods(CurrentClient):
     async def get_online_group_member_count(
         cls, guids: Sequence[str], *, on_success: OnSuccess[dict[str, int]] = None, on_error: OnError = None
     ) -> dict[str, int] | None:
-        """Return the number of members who are online, by guid.
+        """Return a dict from the guid of each group to the number of its members who are online.
 
         See `ChatClient.get_online_group_member_count`.
         """
