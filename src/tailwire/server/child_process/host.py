@@ -1,4 +1,4 @@
-"""Gives jobs to a child process, which is started for the first job, and again after it has ended."""
+"""Gives jobs to a child process, which is started when the first job comes, and again for a job after it has ended."""
 
 from __future__ import annotations
 
@@ -12,30 +12,32 @@ from threading import Event, Lock, Timer
 from tailwire.server.child_process.inside import IDLE, LOW
 
 BUSY_SECONDS = 60.0
-"""How long priority `LOW` is used after a job took too long."""
+"""After a job took too long with the priority `IDLE`, jobs are done with `LOW` for this time."""
 END_SECONDS = 10.0
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR", "TEMP")
 
 
 class ChildEnded(Exception):
-    """The child has ended without an answer."""
+    """The child process has ended without an answer to its job."""
 
 
 class TooSlow(Exception):
-    """The child took too long, and was killed."""
+    """The child process took too long for its job, and was killed."""
 
 
 FAILURES = (OSError, ChildEnded, TooSlow)
-"""What `ChildProcess.ask` may raise."""
+"""The exceptions that `ChildProcess.ask` may raise."""
 
 
 class ChildProcess:
-    """A child process that does one job at a time, in a module that calls `inside.serve`.
+    """A child process that does one job at a time. Its methods may be called by several threads.
 
     Args:
-        module: the name of the module that the child runs.
-        answer_bytes: the size of each answer.
-        idle_seconds, low_seconds: how long a job may take: with priority `IDLE`, and then with `LOW`.
+        module: the name of the module that the child runs, which calls `inside.serve`.
+        answer_bytes: the size of an answer; all have the same.
+        idle_seconds: how long a job may take with the priority `IDLE`. After that, the child is killed, and the job is
+            done again with `LOW`.
+        low_seconds: how long a job may take with the priority `LOW`.
     """
 
     def __init__(self, module: str, answer_bytes: int, *, idle_seconds: float, low_seconds: float) -> None:
@@ -60,12 +62,12 @@ class ChildProcess:
         return self._closed
 
     def ask(self, job: bytes) -> bytes:
-        """Return the answer to a job. Blocks, so it is called in a thread.
+        """Send a job to the child, and return its answer. It blocks, also while another thread's job is done.
 
         Raises:
             OSError: the child cannot be started.
             ChildEnded: the child has ended without an answer, or `close` was called.
-            TooSlow: the child took too long, with priority `LOW` as well.
+            TooSlow: the child took too long with the priority `LOW`.
         """
         with self._job_lock:
             if time.monotonic() < self._busy_until:
@@ -108,7 +110,7 @@ class ChildProcess:
         raise ChildEnded(f"its process ended with {self._exit_code()}")
 
     def _exchange(self, child: subprocess.Popen[bytes], job: bytes) -> bytes | None:
-        # The answer; None if the child has ended.
+        # Returns the answer, or None if the child has ended.
         if child.stdin is None or child.stdout is None:
             raise RuntimeError("the child has no pipes")
         answer = b""
@@ -155,7 +157,7 @@ class ChildProcess:
                 pipe.close()
 
     def close(self) -> None:
-        """End the child, even in the middle of a job. Blocks until it has ended."""
+        """Kill the child, even in the middle of a job. It blocks until the child has ended, at most `END_SECONDS`."""
         self._closed = True
         child = self._child
         if child is not None:

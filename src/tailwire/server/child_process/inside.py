@@ -1,7 +1,7 @@
-"""Serves jobs in a child process, which reads them from its standard input and answers on its standard output.
+"""Runs in a child process: reads jobs from the standard input, and writes the answers to the standard output.
 
-On POSIX systems its memory and processor time are limited and its priority is low; on Linux it can be restricted to
-idle processors (`IDLE`). It ends with the server: immediately on Linux, elsewhere once its input is closed.
+On POSIX systems the memory and processor time of the process are limited and its priority is low; on Linux it can be
+restricted to idle processors (`IDLE`). It ends with the server: at once on Linux, elsewhere when its input is closed.
 """
 
 from __future__ import annotations
@@ -18,23 +18,26 @@ from io import RawIOBase
 from pathlib import Path
 
 IDLE, LOW = "idle", "low"
-"""Priorities: `IDLE` computes only when no other process wants the processor; `LOW` is used if that takes too long."""
+"""The priorities of the process. With `IDLE` it runs only when no other process wants the processor.
+
+`LOW` is used if a job takes too long with `IDLE`.
+"""
 LOW_NICENESS, LEAST_NICENESS = 10, 19
 PR_SET_PDEATHSIG = 1
 
 Answerer = Callable[[RawIOBase], bytes | None]
-"""Reads one job and returns its answer; None at the end of the input."""
+"""A function that reads one job from the input and returns its answer, or None at the end of the input."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a child process may use.
+    """The limits of a child process.
 
     Attributes:
-        memory: bytes of memory.
-        file: bytes of each file that it writes.
-        processor_seconds: the processor time of one job.
-        unused_seconds: how long it waits for a job. Then it ends, and the server starts another for the next one.
+        memory: how many bytes of address space it may use.
+        file: how many bytes a file that it writes may have.
+        processor_seconds: how much processor time one job may take. After that, the system ends the process.
+        unused_seconds: how long it waits for a job. After that, it ends; the server starts another for the next job.
     """
 
     memory: int
@@ -44,10 +47,14 @@ class Bounds:
 
 
 def lower_priority(priority: str) -> None:
-    """Let other processes go first.
+    """Lower the priority of this process, so that other processes run first. Do nothing on systems other than POSIX.
 
-    With `IDLE`, Linux interrupts this process at once when another thread becomes ready. A thread of the same kind as
-    the server's, however nice, may keep the processor for milliseconds.
+    With `IDLE`, Linux also uses another scheduling class (`SCHED_IDLE`): it interrupts this process at once when
+    another thread becomes ready. A process of the normal class, even with the lowest priority, may keep the processor
+    for milliseconds.
+
+    Args:
+        priority: `IDLE` or `LOW`.
     """
     if os.name != "posix":
         return
@@ -58,7 +65,7 @@ def lower_priority(priority: str) -> None:
 
 
 def _limit_resources(bounds: Bounds) -> None:
-    # When the machine has no memory left, this process is ended first.
+    # Limits memory and files, and lets the system end this process first when it has no memory left.
     if os.name != "posix":
         return
     import resource
@@ -75,7 +82,7 @@ def _limit_resources(bounds: Bounds) -> None:
 
 
 def _limit_time(seconds: int) -> None:
-    # Bound the processor time from now on. The kernel then ends this process.
+    # Limits the processor time from now on: after these seconds, the kernel ends this process.
     if os.name != "posix":
         return
     import resource
@@ -86,7 +93,8 @@ def _limit_time(seconds: int) -> None:
 
 
 def _end_with(parent: int) -> None:
-    # End with the server, even in the middle of a job. On systems other than Linux, end with the input.
+    # Makes this process end when the server ends, on Linux even in the middle of a job. Signals for the server's group
+    # of processes are ignored.
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.name == "posix":
@@ -97,7 +105,7 @@ def _end_with(parent: int) -> None:
 
 
 def read(jobs: RawIOBase, size: int) -> bytes:
-    """Return the next `size` bytes of the input; fewer only at its end."""
+    """Read the next `size` bytes of the input. It blocks until they have arrived; only at the end it returns fewer."""
     data = b""
     while len(data) < size and (piece := jobs.read(size - len(data))):
         data += piece
@@ -105,18 +113,18 @@ def read(jobs: RawIOBase, size: int) -> bytes:
 
 
 def _has_input(jobs: RawIOBase, seconds: float) -> bool:
-    # The input is not buffered: what was not read is in the pipe.
+    # Waits for input. This works because the input is not buffered: what was not read yet is in the pipe.
     return os.name != "posix" or bool(select.select([jobs], [], [], seconds)[0])
 
 
 def serve(answer: Answerer, bounds: Bounds) -> None:
-    """Serve the parent until it closes the pipe, or has no job for a while.
+    """Do jobs until the parent process closes the pipe, or sends no job for `bounds.unused_seconds`. Then return.
 
-    The arguments of the process are the parent's process id and a priority (`IDLE` or `LOW`).
+    The process must have been started by `ChildProcess`: its arguments are the parent's process id and a priority.
 
     Args:
         answer: reads a job from the input, and returns its answer.
-        bounds: what this process may use from now on.
+        bounds: the limits of this process from now on.
     """
     _, parent, priority = sys.argv
     _end_with(int(parent))

@@ -1,4 +1,4 @@
-"""Counts the bytes of a connection that the peer has acknowledged (TCP)."""
+"""Finds out how many bytes of a TCP connection the peer has acknowledged."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tailwire.wire.tcp_info import TCP_INFO_BYTES, bytes_acknowledged
 
 
 def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
-    """Return how many bytes the peer has acknowledged, from an arbitrary start: only differences are meaningful.
+    """Return a number that grows with each byte that the peer acknowledges. Only differences of it are meaningful.
 
-    On systems that do not count these bytes, those that are no longer buffered in this process are counted instead. The
-    result is 0 without a transport.
+    On systems that do not count acknowledged bytes (all but Linux), the number is minus the bytes that are buffered in
+    this process. It is 0 if there is no transport.
     """
     if transport is None:
         return 0
@@ -28,9 +28,9 @@ def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
 
 
 def unacknowledged_bytes(transport: asyncio.Transport | None) -> int:
-    """Return how many written bytes the peer has not acknowledged yet; 0 without a transport.
+    """Return how many written bytes the peer has not acknowledged yet; 0 if there is no transport.
 
-    On systems that do not count these bytes, only those that are buffered in this process are counted.
+    On systems that do not count them (all but Linux), only the bytes that are buffered in this process are counted.
     """
     if transport is None:
         return 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 
 class AllowedHosts:
-    """Decides about `Host` headers.
+    """Decides which names the `Host` header of a request may contain.
 
     Args:
-        names: names without a port, comma-separated; `*.example.com` for all names below one; "" to allow any.
+        names: the allowed names without a port, comma-separated; `*.example.com` for all names that end with
+            `.example.com`; "" to allow all names.
 
     Attributes:
-        limited: whether any name is refused.
+        limited: False if all names are allowed.
     """
 
     def __init__(self, names: str = "") -> None:
@@ -20,7 +21,7 @@ class AllowedHosts:
         self.limited = bool(listed)
 
     def allows(self, host: str) -> bool:
-        """Return whether a request may name this host (with or without a port) in its header."""
+        """Return whether a host (with or without a port) is allowed."""
         if not self.limited:
             return True
         name, closing, _ = host.lower().partition("]")  # an IPv6 address is in brackets

@@ -1,4 +1,4 @@
-"""Token buckets by key. They need no timer, because each is refilled when it is used."""
+"""Token buckets, one for each key. They need no timer, because a bucket is refilled when it is used."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ MAX_KEYS = 100_000
 
 
 class Buckets:
-    """A token bucket for each key.
+    """A token bucket for each key, at first full. At most `MAX_KEYS` are kept: full ones and the oldest are forgotten.
 
     Args:
         per_second: tokens that a bucket gains per second; 0 for no limit.
         size: the capacity of a bucket, in tokens.
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, per_second: float, size: float, clock: Callable[[], float]) -> None:
@@ -24,14 +24,15 @@ class Buckets:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def take(self, key: str, count: int = 1) -> float:
-        """Take tokens from the bucket of a key, all or none.
+        """Take tokens from the bucket of a key: all, or none if there are not enough.
 
         Args:
-            count: how many tokens to take. More than the capacity are granted when at most one token is missing;
-                the bucket then takes accordingly longer to refill.
+            key: the key.
+            count: how many tokens to take. If they are more than a bucket can hold, they are taken when it is full
+                except for one token; the number of tokens is then negative, so that refilling takes longer.
 
         Returns:
-            0.0 if they were taken, else the seconds until there are enough.
+            0.0 if the tokens were taken, else the seconds until there are enough.
         """
         if self._per_second <= 0:
             return 0.0
@@ -48,7 +49,7 @@ class Buckets:
         return 0.0
 
     def divide(self, servers: int) -> None:
-        """Use this server's share of what all servers together may grant."""
+        """Set the rate and the capacity to the original ones divided by the number of servers that share them."""
         per_second, size = self._whole
         self._per_second, self._size = per_second / servers, max(1.0, size / servers)
 
@@ -65,7 +66,7 @@ class Buckets:
 
     @property
     def per_minute(self) -> int:
-        """Tokens per minute; 0 for no limit."""
+        """How many tokens a bucket gains per minute; 0 for no limit."""
         return round(self._per_second * 60)
 
     @property
@@ -74,7 +75,7 @@ class Buckets:
         return int(self._size)
 
     def tokens_left(self, key: str) -> int | None:
-        """Return how many whole tokens were left after the last `take`; None without a limit."""
+        """Return how many whole tokens the bucket of a key had after the last `take`; None if there is no limit."""
         return max(0, int(self._buckets.get(key, (self._size, 0.0))[0])) if self._per_second > 0 else None
 
     def _evict(self, now: float) -> None:

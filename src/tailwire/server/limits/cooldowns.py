@@ -1,4 +1,4 @@
-"""Refuses tokens for some seconds after their sockets flooded, so that reconnecting immediately gains nothing."""
+"""Refuses auth tokens for some seconds after their sockets sent too much, so that they cannot reconnect at once."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tailwire.server.limits.buckets import MAX_KEYS
 
 
 class Cooldowns:
-    """Tokens that are refused for a while.
+    """The auth tokens that are refused for a while.
 
     Args:
-        seconds: how long each is refused.
-        clock: seconds, monotonic.
+        seconds: for how long a token is refused.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
@@ -21,7 +21,7 @@ class Cooldowns:
         self._until: dict[str, float] = {}  # oldest first
 
     def start(self, token: str) -> None:
-        """Refuse a token from now on, for the full cooldown."""
+        """Refuse a token from now on, for the full time even if it is refused already."""
         now = self._clock()
         self._until.pop(token, None)
         while self._until and (len(self._until) >= MAX_KEYS or next(iter(self._until.values())) <= now):

@@ -27,7 +27,7 @@ REASONS = {
     "AUTH_ERR_AUTH_TOKEN_NOT_FOUND": UNKNOWN_TOKEN,
     "ERR_AUTH_TOKEN_EXPIRED": "expired token",
 }
-"""Reasons by code, where the code is all that is known."""
+"""The reason to record for a refusal with a code, if nothing more precise is known."""
 _TOKEN = re.compile(r"([a-z0-9_-]{1,100})_\d{10,11}[0-9a-f]{30}")
 
 
@@ -35,7 +35,7 @@ class FailedAuthentications:
     """Counts and logs failures.
 
     Args:
-        clock: seconds, monotonic.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
@@ -48,15 +48,16 @@ class FailedAuthentications:
         self, reason: str, address: str, *, on: str, uid: str = "", claimed: str = "", key: str = "",
         request_id: str = "",
     ) -> None:  # fmt: skip
-        """Record a failure.
+        """Count a failure, and log it unless the address, or all together, have caused too many in the last minute.
 
         Args:
-            reason: why, as one of a small number of texts.
+            reason: why it failed: one of a small number of texts, such as those in `REASONS`, as each is a metric.
+            address: the IP address from which the request or socket came.
             on: what failed to authenticate: `request` or `socket`.
-            uid: the user whose token it is or was, as the server knows it.
-            claimed: a token that the server does not know. The uid in its text proves nothing, but it helps to find
-                out why a user cannot log in.
-            key: the id of a known key.
+            uid: the user to whom the token belongs or belonged, if the server knows it; else "".
+            claimed: the token, if the server does not know it; else "". The uid that it contains is logged: it proves
+                nothing, but helps to find out why a user cannot log in.
+            key: the id of the API key, if the server knows it; else "".
             request_id: the id of the request; "" for a socket.
         """
         self._metrics.failed_authentications[reason] += 1
@@ -71,6 +72,6 @@ class FailedAuthentications:
 
 
 def claimed_uid(token: str) -> str:
-    """Return the uid in the text of an auth token, or "" if it does not look like one."""
+    """Return the uid that an auth token contains, without checking the token; "" if it is not like an auth token."""
     found = _TOKEN.fullmatch(token[:200])
     return found[1] if found else ""

@@ -1,8 +1,8 @@
-"""The client's address behind trusted proxies.
+"""Finds the address of a client behind trusted proxies, from the header in which they list the hops of a request.
 
-A header is used only if the connection itself comes from a trusted proxy. Its last hop that is not a trusted proxy is
-the client; hops before that may be forged by the client. Only the header that the proxies write is read, because they
-pass on any other as the client sent it. A header that cannot be parsed is ignored.
+The header is used only if the connection itself comes from a trusted proxy. The last hop in it that is not a trusted
+proxy is the client; hops before that may be forged by the client. Only the header that the proxies write is read,
+because they pass on any other header as the client sent it. A header that cannot be parsed is ignored.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class TrustedProxies:
     """Recognizes trusted proxies, and finds the client behind them.
 
     Args:
-        names: the networks of the proxies, comma-separated; "" for none.
+        names: the networks or addresses of the proxies, comma-separated; "" for none.
         header: the header that they write: `x-forwarded-for` or `forwarded`.
 
     Raises:
-        ValueError: if one of them is not a network.
+        ValueError: one of the names is not a network.
     """
 
     def __init__(self, names: str = "", header: str = X_FORWARDED_FOR) -> None:
@@ -36,7 +36,7 @@ class TrustedProxies:
         self._header = header.encode()
 
     def trusts(self, address: str) -> bool:
-        """Return whether an address belongs to a trusted proxy."""
+        """Return whether an IP address belongs to a trusted proxy; False for text that is not an IP address."""
         if not self._networks:
             return False
         try:
@@ -46,15 +46,16 @@ class TrustedProxies:
         return any(parsed.version == network.version and parsed in network for network in self._networks)
 
     def client(self, peer: str, headers: Headers) -> tuple[str, str]:
-        """Return the client's address and scheme of a request that came through a trusted proxy.
+        """Return the address of the client that made a request, and the scheme that it used.
 
         Args:
-            peer: the proxy's address, or the one that it sent by the PROXY protocol. This address is returned if it is
-                not a trusted proxy, or if the header is missing or cannot be parsed.
-            headers: headers of the request, with lower-case names.
+            peer: the address from which the connection comes, or which a proxy sent with the PROXY protocol. This
+                address is returned if it is not a trusted proxy, or if the header is missing or cannot be parsed.
+            headers: the headers of the request, with lower-case names.
 
         Returns:
-            The address, and `http`, `https` or "" (unknown).
+            The address, and `http`, `https` or "" (unknown). Use the scheme only if a trusted proxy sent the request:
+            it is read from the headers in any case.
         """
         values = [value for name, value in headers if name == self._header]
         if self._header == FORWARDED.encode():
@@ -85,7 +86,7 @@ class TrustedProxies:
 
 
 def address_of(hop: str) -> str:
-    """Return the IP address of a hop, without its port; "" if it is not an IP address."""
+    """Return the IP address of a hop in a header, without its port and brackets; "" if it is not an IP address."""
     hop = hop.strip()
     if hop.startswith("["):
         hop, closed, port = hop[1:].partition("]")
@@ -106,7 +107,10 @@ def _is_port(port: str, colon: str = ":") -> bool:
 
 
 def forwarded_elements(value: str) -> list[dict[str, str]]:
-    """Parse a `Forwarded` header (RFC 7239): one dict for each hop, or an empty list if any part is invalid."""
+    """Parse a `Forwarded` header (RFC 7239). Return a dict of its parameters for each hop, with lower-case names.
+
+    The list is empty if any part of the header is invalid.
+    """
     elements: list[dict[str, str]] = [{}]
     at, end = 0, len(value)
     while at < end:

@@ -1,7 +1,7 @@
 """Limits guessing: after too many wrong tokens or keys from an address, further ones are not checked for a while.
 
-Tokens that were found valid from that address before are still accepted, so that users who share it are not locked out.
-Addresses without failures take no memory.
+Tokens that this address has sent before and that were valid are still checked, so that users who share the address are
+not locked out. Nothing is stored about addresses that have sent no wrong ones.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ MAX_KNOWN_SECRETS = 1_000
 
 
 class GuessLimiter:
-    """Counts wrong tokens and keys by address (IPv6: by /64).
+    """Counts wrong secrets: tokens and keys by IP address (IPv6: by /64), and others by any key.
 
     Args:
-        per_minute: wrong secrets per minute that are checked for an address; 0 for no limit.
-        clock: seconds, monotonic.
+        per_minute: how many wrong secrets per minute are checked for one address or key; 0 for no limit.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, per_minute: int, clock: Callable[[], float]) -> None:
@@ -32,7 +32,8 @@ class GuessLimiter:
         """Return for how many seconds a secret from an address must not be checked; 0.0 if it may be checked now.
 
         Args:
-            secret: the token or key, or several that are checked together. Only its hash is kept.
+            address: the IP address.
+            secret: the token or key, or several that are checked together.
         """
         if not self._suspects:
             return 0.0
@@ -41,10 +42,12 @@ class GuessLimiter:
         return left if left > 0 and hash(secret) not in known else 0.0
 
     def count_attempt(self, key: str) -> float:
-        """Count an attempt before a slow check. Call `give_back` afterwards if the secret was right.
+        """Count an attempt to guess a secret, before it is checked. Call `give_back` afterwards if it was right.
+
+        Attempts are counted in advance because a check takes long: otherwise many could begin before one has failed.
 
         Args:
-            key: stands for what is guessed and who guesses it.
+            key: a text that names what is guessed and who guesses it.
 
         Returns:
             0.0 if the secret may be checked, else the seconds to wait.
@@ -52,15 +55,15 @@ class GuessLimiter:
         return self._tries.take(key)
 
     def divide(self, servers: int) -> None:
-        """Use this server's share of the attempts that all servers together may allow."""
+        """Set the limit to the original one divided by the number of servers that share it."""
         self._tries.divide(servers)
 
     def give_back(self, key: str) -> None:
-        """Undo `count_attempt` for an attempt that was right, or was not checked."""
+        """Undo `count_attempt` for a secret that was right, or was not checked."""
         self._tries.give_back(key)
 
     def record_success(self, address: str, secret: Hashable) -> None:
-        """Record that a secret was valid. It is remembered only for an address that has sent a wrong one."""
+        """Record that a secret from an address was valid. Its hash is kept only if the address has sent a wrong one."""
         if self._suspects and (suspect := self._suspects.get(counting_key(address))):
             known = suspect[1]
             if len(known) < MAX_KNOWN_SECRETS:

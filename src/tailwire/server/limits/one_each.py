@@ -9,14 +9,14 @@ from weakref import WeakValueDictionary
 
 
 class UserTurns:
-    """The turns of users. One user's turns follow each other in the order of arrival; different users do not wait."""
+    """Makes the tasks of one user wait for each other, in the order of arrival, but not those of different users."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()  # each as long as it is used
 
     @asynccontextmanager
     async def turn(self, who: str) -> AsyncIterator[None]:
-        """Hold the user's turn while the context is entered. Entering waits for the user's earlier turns."""
+        """Return a context in which no other task of a user is. Entering it waits for the user's earlier tasks."""
         lock = self._locks.get(who)
         if lock is None:
             lock = self._locks[who] = asyncio.Lock()

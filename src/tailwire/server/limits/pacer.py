@@ -1,4 +1,7 @@
-"""Spreads simultaneous arrivals evenly over time, without a queue or timers: each arrival is given a delay."""
+"""Spreads simultaneous arrivals, such as new sockets, evenly over time.
+
+It has no queue and no timers: it returns a delay for each arrival, for which the caller waits.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ BURST_SECONDS = 0.004  # arrivals within it are not delayed
 
 
 class Pacer:
-    """Paces arrivals.
+    """Determines the delays of arrivals.
 
     Args:
         per_second: how many may proceed per second; 0 for no limit.
-        longest: the longest delay in seconds. Arrivals that would wait longer are refused.
-        clock: seconds, monotonic.
+        longest: the longest delay in seconds. Arrivals that would have to wait longer are refused.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, per_second: float, longest: float, clock: Callable[[], float]) -> None:
@@ -23,11 +26,11 @@ class Pacer:
         self._next = 0.0
 
     def slow_down(self, factor: float) -> None:
-        """Divide the pace by a factor from now on; a factor of 1 restores the normal pace."""
+        """Let only `per_second / factor` arrivals proceed per second from now on; a factor of 1 restores the pace."""
         self._interval = self._normal_interval * factor
 
     def delay(self) -> float | None:
-        """Reserve a slot for an arrival. Return the seconds until then; None if the arrival is refused (no slot)."""
+        """Return for how many seconds a new arrival has to wait; None if it is refused, as it would wait too long."""
         if not self._interval:
             return 0.0
         now = self._clock()

@@ -1,4 +1,4 @@
-"""Request rates: of one token, and of the app as a whole."""
+"""Limits the rates of requests: those with one token or key, and those of the app as a whole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TOKEN_SHARE = 10  # one token may use a tenth of the `core` rate of the app
 
 
 class RequestKind(StrEnum):
-    """Requests that share a limit."""
+    """The kinds of requests. Requests of one kind share a limit."""
 
     CORE = "core"  # logins; creating and deleting users; creating and joining groups
     SEND = "send"
@@ -24,10 +24,10 @@ class RateResult(NamedTuple):
     """The result of counting a request.
 
     Attributes:
-        most: the largest burst; 0 for no limit.
+        most: how many requests may be made at once after a pause; 0 for no limit.
         remaining: how many more requests may be made now.
         wait: seconds until the request may be retried; 0.0 if it is allowed.
-        setting: the name of the setting that limits the requests.
+        setting: the name of the setting that limits these requests; "" for no limit.
     """
 
     most: int
@@ -40,13 +40,14 @@ NO_LIMIT = RateResult(0, 0, 0.0, "")
 
 
 class Rates:
-    """Counts requests against the limits.
+    """Counts requests, and compares them with the limits.
 
     Args:
-        sends, others: requests per minute for each token or key; 0 for no limit.
-        core, standard: requests per minute for the app as a whole; 0 for no limit. One auth token may use a tenth of
-            `core`, so that no user can keep others from logging in; an API key may use all of it.
-        clock: seconds, monotonic.
+        sends, others: requests per minute for each token or key: sends of messages, and all others. 0 for no limit.
+        core, standard: requests per minute for the app as a whole: those of `RequestKind.CORE`, and all others. 0 for
+            no limit. One auth token may use a tenth of `core`, so that no user can keep others from logging in; an API
+            key may use all of it.
+        clock: returns monotonic seconds.
     """
 
     def __init__(self, *, sends: int, others: int, core: int, standard: int, clock: Callable[[], float]) -> None:
@@ -63,12 +64,16 @@ class Rates:
         }
 
     def count_request(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
-        """Count a request, whether it succeeds or not. Return the result for the limit that leaves less room.
+        """Count a request before it is carried out, against the limit of its token or key and against that of the app.
 
         Args:
-            who: the token or key; "" for an anonymous request.
-            key: True for an API key.
-            count: how many requests it counts as.
+            kind: the kind of the request.
+            who: the token or key; "" for an anonymous request, which only the limit of the app concerns.
+            key: True for an API key, False for an auth token.
+            count: as how many requests it counts.
+
+        Returns:
+            The result for the limit that refuses the request, else for the one with fewer remaining requests.
         """
         key_limit, token_limit, app_limit = self._limits[kind]
         found = NO_LIMIT
@@ -86,7 +91,10 @@ class Rates:
         return found
 
     def divide(self, servers: int) -> None:
-        """Use this server's share of the limits of the app as a whole, and of the tenth that one token may use."""
+        """Divide the limits of the app by the number of servers that share them.
+
+        This includes the tenth of `core` that one token may use. The other limits of tokens and keys are not divided.
+        """
         _, (_, tenth), _ = self._limits[RequestKind.CORE]
         tenth.divide(servers)
         for _, _, (_, buckets) in self._limits.values():
@@ -99,9 +107,10 @@ def _result_of_taking(setting: str, buckets: Buckets, who: str, count: int) -> R
 
 
 def per_minute(rate: float, clock: Callable[[], float]) -> Buckets:
-    """Return buckets that hold 15 seconds' worth of tokens: enough for bursts, but not for a loop of requests.
+    """Return token buckets that hold the tokens of 15 seconds: enough for bursts, but not for a loop of requests.
 
     Args:
-        rate: tokens per minute.
+        rate: how many tokens a bucket gains per minute.
+        clock: returns monotonic seconds.
     """
     return Buckets(rate / 60, max(1.0, rate / 4), clock)

@@ -1,4 +1,4 @@
-"""Limits simultaneous connections by address: each takes a slot, and frees it when it ends."""
+"""Limits the simultaneous connections from one address: each occupies a slot, and frees it when it ends."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Slot:
 
 
 class ConnectionSlots:
-    """Limits the number of connections of each address.
+    """Limits the number of connections from each IP address (IPv6: from each /64 network).
 
     Args:
-        most: slots for one address; 0 for unlimited.
+        most: how many connections one address may have at the same time; 0 for no limit.
     """
 
     def __init__(self, most: int) -> None:
@@ -33,7 +33,7 @@ class ConnectionSlots:
         self._taken: dict[str, int] = {}  # only addresses with a connection
 
     def take(self, address: str) -> Slot | None:
-        """Take a slot. Return None if all slots of the address are in use."""
+        """Return a slot for a new connection, which must be freed at its end; None if all of the address are in use."""
         key = counting_key(address)
         taken = self._taken.get(key, 0)
         if 0 < self._most <= taken:

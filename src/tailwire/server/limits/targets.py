@@ -1,7 +1,7 @@
-"""The addresses that the server may connect to: public ones, and those that a setting names.
+"""Decides to which addresses the server may connect for users: public ones, and those that a setting names.
 
-Addresses are checked after name resolution and on every connection, so that neither a name that changes its address nor
-another notation of an address gets around the check.
+It is asked with each resolved IP address whenever a connection is made. So neither a name that changes its address nor
+another notation of an address bypasses the check.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Targets:
     """The allowed addresses.
 
     Args:
-        names: comma-separated networks that are allowed besides public addresses; `any` for all addresses.
-        setting: the name of the setting that they are from.
+        names: comma-separated networks that are allowed in addition to public addresses; `any` to allow all addresses.
+        setting: the name of the setting that contains these names, for error texts.
 
     Raises:
-        ValueError: if a name is not a network.
+        ValueError: one of the names is not a network.
     """
 
     def __init__(self, names: str = "", setting: str = "webhook_targets") -> None:
@@ -49,7 +49,10 @@ class Targets:
         return address.is_global and not address.is_multicast
 
     def problem(self, url: str) -> str:
-        """Return what is wrong with a URL, as far as that is known without name resolution; "" if nothing is."""
+        """Return why a URL is not allowed, as a text for the user who sent it; "" if nothing is wrong with it.
+
+        A host name is not resolved: check its addresses with `allows` when connecting.
+        """
         parts = urlsplit(url)
         if parts.username is not None or parts.password is not None:
             return "Leave name and password out of the URL: send them as username and password."

@@ -1,4 +1,4 @@
-"""Turns for work that has many steps, such as uploads."""
+"""Spreads work that has many short steps, such as uploads, so that it does not delay other work of the event loop."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ MAX_PAUSE_SECONDS = 0.01
 
 
 class Turns:
-    """Lets one caller pass in each turn of the event loop, and leaves half of the time or more to other work.
+    """Lets callers do one step at a time: one in each iteration of the event loop, with pauses for other work.
 
-    The uploads of many clients then delay others as little as the upload of one. After turns that took a millisecond or
-    more, there is a pause, so that other work finds the event loop free. Users take turns too: one who uploads much at
-    once has the same share as the others.
+    So the uploads of many clients delay others as little as the upload of one. After steps that took a millisecond or
+    more together, there is a pause of at most `MAX_PAUSE_SECONDS`. The users whose callers wait pass in turn: one who
+    uploads many files at once has the same share as the others.
 
     Args:
-        rest: how long the pause is, as a multiple of the time that the turns took.
+        rest: the length of a pause, as a multiple of the time that the steps before it took.
     """
 
     def __init__(self, rest: float = 1.0) -> None:
@@ -28,10 +28,12 @@ class Turns:
         self._used = 0.0  # seconds that were used, and not followed by a pause yet
 
     async def wait(self, user: str) -> None:
-        """Return at once if no caller has passed in this turn of the event loop and no pause is due, else later.
+        """Wait until the caller may do its next step. Call it before each step.
+
+        It returns at once if no other caller has done a step in this iteration of the event loop, and no pause is due.
 
         Args:
-            user: the user for whom the work is done; the callers of one user pass in the order of arrival.
+            user: the uid of the user for whom the work is done. The callers for one user pass in the order of arrival.
         """
         loop = asyncio.get_running_loop()
         if not self._taken:
@@ -47,9 +49,9 @@ class Turns:
         await turn
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Until the callback, the event loop does the work that this turn allowed and whatever else is due: the longer
-        # that takes, the longer is the pause. The clock of an event loop may stand still in a turn, so it is read at
-        # the beginnings of two.
+        # Until `_end` is called, the event loop does the step and whatever else is due: the longer that takes, the
+        # longer is the pause. The clock of an event loop may stand still during an iteration, so it is read at the
+        # beginnings of two iterations.
         self._began = loop.time()
         loop.call_soon(self._end)
 

@@ -1,4 +1,4 @@
-"""Upload limits: bytes of one user in 24 hours, and disk space that must stay free."""
+"""Limits uploads: how many bytes one user may upload in 24 hours, and how much of the disk must stay free."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ DAY_SECONDS = 86_400
 
 
 class UploadQuota:
-    """The limits, with uploads in progress counted, so that parallel uploads get no more than consecutive ones.
+    """The limits of uploads. Uploads in progress count, so that parallel ones get no more than consecutive ones.
 
     Args:
-        per_day: bytes that one user may upload in 24 hours; 0 for no limit.
-        floor: bytes of the disk that must stay free; 0 to skip the check.
+        per_day: how many bytes one user may upload in 24 hours; 0 for no limit.
+        floor: how many bytes of the disk must stay free; 0 to skip the check.
         free: returns the free bytes of the disk.
     """
 
@@ -33,11 +33,11 @@ class UploadQuota:
         Args:
             uid: the user; "" for a caller whose uploads are not limited.
             used: bytes that the user has uploaded within the last 24 hours.
-            size: bytes, in addition to those that uploads in progress have reserved.
+            size: how many bytes they want to upload, in addition to those that uploads in progress have reserved.
 
         Raises:
-            Refused: ERR_UPLOAD_QUOTA_EXCEEDED, the user may not upload so much in 24 hours; ERR_UNAVAILABLE, too little
-                of the disk would stay free.
+            Refused: ERR_UPLOAD_QUOTA_EXCEEDED: the user may not upload that much in 24 hours; ERR_UNAVAILABLE: too
+                little of the disk would stay free.
         """
         if self.per_day and uid and used + self._reserved[uid] + size > self.per_day:
             raise self.quota_exceeded()
@@ -46,21 +46,21 @@ class UploadQuota:
             raise Refused("ERR_UNAVAILABLE", advice, retry_after=RETRY_AFTER_SECONDS, limit="min_free_disk")
 
     def quota_exceeded(self) -> Refused:
-        """Return the error for a user whose quota is used up."""
+        """Return the refusal for a user who has uploaded as much as they may in 24 hours."""
         advice = f"You may upload {self.per_day} bytes in 24 hours."
         return Refused("ERR_UPLOAD_QUOTA_EXCEEDED", advice, limit="uploads_per_day")
 
     def begin_upload(self, uid: str, used: int) -> Reservation:
-        """Begin an upload of a user. The reservation must be ended with `Reservation.end`.
+        """Return a reservation for an upload that a user begins, of 0 bytes at first. Call its `end` in any case.
 
         Args:
-            uid, used: as for `check`.
+            uid, used: as in `check`.
         """
         return Reservation(self, uid, used)
 
 
 class Reservation:
-    """The bytes that one upload has reserved, until `end`."""
+    """The bytes that one upload in progress has reserved. They count for `UploadQuota.check` until `end`."""
 
     def __init__(self, quota: UploadQuota, uid: str, used: int) -> None:
         self._quota = quota
@@ -69,10 +69,10 @@ class Reservation:
         self._size = self._written = 0
 
     def reserve(self, size: int) -> None:
-        """Reserve bytes, so that `size` are reserved in total.
+        """Reserve more bytes, so that this upload has reserved at least `size` in total.
 
         Raises:
-            Refused: as for `UploadQuota.check`.
+            Refused: as in `UploadQuota.check`. Then nothing more is reserved.
         """
         more = size - self._size
         if more > 0:
@@ -80,17 +80,19 @@ class Reservation:
             self._add(more, more)
 
     def record_written(self, size: int) -> None:
-        """Record that `size` bytes in total are written, or are about to be.
+        """Record that this upload has written, or is about to write, `size` bytes in total. Reserve them if needed.
+
+        What is written is no longer subtracted from the free bytes of the disk.
 
         Raises:
-            Refused: as for `UploadQuota.check`.
+            Refused: as in `UploadQuota.check`.
         """
         self.reserve(size)
         self._quota._unwritten -= size - self._written
         self._written = size
 
     def end(self) -> None:
-        """Release the reservation: the upload is recorded in the store, or was deleted."""
+        """Release the reservation. Call it when the upload is recorded in the store, or was discarded."""
         self._add(-self._size, self._written - self._size)
         self._written = 0
 

@@ -1,4 +1,4 @@
-"""Reads answers of providers: within bounds, and without repeating tokens in problems."""
+"""Reads the responses of push services."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_WAIT_SECONDS = 3600.0
 
 
 async def read_body(response: Any) -> bytes:
-    """Return the body of a streamed response of httpx, without what is beyond `MAX_ANSWER_BYTES`."""
+    """Return the body of a streamed response of httpx, cut off after `MAX_ANSWER_BYTES`."""
     found = bytearray()
     async for piece in response.aiter_raw():
         found += piece
@@ -22,11 +22,13 @@ async def read_body(response: Any) -> bytes:
 
 
 def wait_of(headers: Any, now: int) -> float:
-    """Return the seconds to wait that a response asks for (`Retry-After`), at most an hour; 0 if it asks for none.
+    """Return for how many seconds a response asks the sender to wait (`Retry-After`), at most an hour.
+
+    The result is 0 without that header, or if it cannot be parsed.
 
     Args:
-        headers: of the response.
-        now: seconds since 1970.
+        headers: the headers of the response.
+        now: the present time, in seconds since 1970.
     """
     header = headers.get("retry-after", "").strip()
     if header.isascii() and header.isdigit():
@@ -39,7 +41,7 @@ def wait_of(headers: Any, now: int) -> float:
 
 
 def object_in(body: bytes) -> dict[str, Any]:
-    """Return the JSON object in a body; an empty one if there is none."""
+    """Decode a body as a JSON object. Return an empty dict if it is not one."""
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""APNs: to iOS, over HTTP/2."""
+"""Sends push notifications to iOS through Apple's service (APNs), over HTTP/2."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ class Apns:
 
     Args:
         key: the private key that signs the requests.
-        key_id, team_id: the id of the key, and that of the developer team, as Apple shows them.
+        key_id: the id of the key, as Apple shows it.
+        team_id: the id of the developer team, as Apple shows it.
         topic: the bundle id of the app.
         url: the URL of the service.
         world: the clock.
-        tls: the context that verifies its certificate; None for the default of httpx.
+        tls: the SSL context that verifies the certificate of the service; None for the default of httpx.
     """
 
     name = "apns"

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 MAX_CONTENT_BYTES = 3993
-"""A push service accepts 4,096 bytes (RFC 8030); the encryption takes 103 of them."""
+"""The largest content: a push service accepts messages of 4,096 bytes (RFC 8030), and the encryption adds 103 bytes."""
 RECORD_BYTES = 4096
 SALT_BYTES, SECRET_BYTES, POINT_BYTES = 16, 16, 65
 _LAST_RECORD = b"\x02"
@@ -25,7 +25,7 @@ def to_base64url(raw: bytes) -> str:
 
 
 def from_base64url(text: str) -> bytes:
-    """Return the bytes of a text in URL-safe Base64, with or without padding.
+    """Decode a text in URL-safe Base64, with or without padding.
 
     Raises:
         ValueError: the text is not URL-safe Base64.
@@ -37,7 +37,7 @@ def from_base64url(text: str) -> bytes:
 
 
 def uncompressed_point(key: ec.EllipticCurvePublicKey) -> bytes:
-    """Return a public key as an uncompressed point."""
+    """Return a public key of the curve P-256 as an uncompressed point: 65 bytes."""
     return key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
 
 
@@ -49,14 +49,14 @@ def encrypt(
     key: ec.EllipticCurvePrivateKey | None = None,
     salt: bytes | None = None,
 ) -> bytes:
-    """Return content encrypted for one browser, with its header, in one record.
+    """Encrypt content for one browser. Return the body of the request to its push service: a header and one record.
 
     Args:
-        content: at most `MAX_CONTENT_BYTES`.
-        receiver: the public key of the subscription (`p256dh`), an uncompressed point.
+        content: the content, at most `MAX_CONTENT_BYTES`.
+        receiver: the public key of the browser's subscription (`p256dh`), as an uncompressed point.
         secret: the secret of the subscription (`auth`).
-        key, salt: the key pair and the salt of this message; by default new ones, as they must never be used again.
-            Only tests with known results pass them.
+        key, salt: the key pair and the salt of this message. By default random ones are made, because they must never
+            be used twice. Only tests with known results pass them.
 
     Raises:
         ValueError: the receiver's key is not a point of the curve, or the content is too long.

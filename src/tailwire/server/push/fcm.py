@@ -1,4 +1,4 @@
-"""FCM: to Android, and to other apps that use Firebase, through its HTTP v1 API."""
+"""Sends push notifications to Android, and to other apps that use Firebase, through the HTTP v1 API of FCM."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GONE_CODES = frozenset({"UNREGISTERED", "SENDER_ID_MISMATCH"})
 
 @dataclass(frozen=True, slots=True)
 class ServiceAccount:
-    """The key of a service account, as Firebase exports it. Its `repr` shows no key."""
+    """A Firebase service account, as Firebase exports it, with its decoded private key. Its `repr` shows no key."""
 
     project_id: str
     client_email: str
@@ -40,11 +40,11 @@ class ServiceAccount:
 
 
 class _NoAccess(Exception):
-    """No access token was granted.
+    """The service has not granted an access token.
 
     Args:
-        problem: why.
-        wait: seconds that the service asks to wait; 0 if it does not.
+        problem: why it has not, for the log.
+        wait: for how many seconds the service asks to wait; 0 if it does not ask.
     """
 
     def __init__(self, problem: str, wait: float = 0.0) -> None:
@@ -59,7 +59,7 @@ class Fcm:
         account: the service account of the Firebase project.
         url: the URL of the service.
         world: the clock.
-        tls: the context that verifies its certificate; None for the default of httpx.
+        tls: the SSL context that verifies the certificate of the service; None for the default of httpx.
     """
 
     name = "fcm"
@@ -148,7 +148,7 @@ def _code(error: dict[str, Any]) -> str:
 
 
 def _message(token: str, n: Notification) -> bytes:
-    # The bound applies to the data and the notification, as FCM counts them.
+    # The limit is applied to the whole message, although FCM counts only the data and the notification.
     data = {name: str(value) for name, value in n.data.items()} | {"unreadMessageCount": str(n.badge)}
 
     def payload(body: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Payloads within the bounds of the providers: a long text is cut between two characters."""
+"""Makes the payloads of notifications fit the limits of push services, by shortening the text."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 def fit_payload(payload: Callable[[str], Any], body: str, max_bytes: int) -> bytes:
-    """Return a payload as JSON within a number of bytes, with as much of the body as fits.
+    """Return a payload as JSON, with as much of the body as fits into a number of bytes.
 
     Args:
-        payload: returns the payload with the body that it is given.
+        payload: returns the payload, to be encoded, for a body.
         body: the whole body. If it does not fit, it is cut between two characters, and ends with an ellipsis.
-        max_bytes: the bound. If it is exceeded even without a body, the payload is returned without one, too large.
+        max_bytes: the largest size of the JSON. If it is exceeded even without a body, the payload with the body "" is
+            returned, although it is too large.
     """
     whole = _encode(payload(body))
     if len(whole) <= max_bytes:

@@ -1,4 +1,4 @@
-"""Keys with which the server identifies itself to providers: read from files, or derived from the server's own key."""
+"""Loads the keys with which the server identifies itself to push services: from files, or derived from its own key."""
 
 from __future__ import annotations
 
@@ -24,23 +24,25 @@ class _Account(msgspec.Struct):
 
 
 def vapid_private_key(server_key: bytes) -> ec.EllipticCurvePrivateKey:
-    """Return the VAPID private key, always the same for a server, because browsers subscribe with its public key.
+    """Return the private key for Web Push (VAPID). It is the same for the same `server_key`.
+
+    It must not change, because the subscriptions of browsers are bound to its public key.
 
     Args:
-        server_key: the key from which it is derived, which all servers of a database share.
+        server_key: the server's secret key, from which it is derived. All servers of a database share it.
     """
     raw = HKDF(hashes.SHA256(), 48, None, b"tailwire web push").derive(server_key)
     return ec.derive_private_key(int.from_bytes(raw) % (_CURVE_ORDER - 1) + 1, ec.SECP256R1())
 
 
 def apns_key(file: str) -> ec.EllipticCurvePrivateKey:
-    """Return the key in a `.p8` file.
+    """Read the private key for APNs from a `.p8` file.
 
     Args:
         file: the path of the file.
 
     Raises:
-        OSError: it cannot be read, or holds no key for APNs.
+        OSError: the file cannot be read, or contains no key for APNs.
     """
     key = _private_key(_read_file(file), file, "apns_key")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
@@ -49,13 +51,13 @@ def apns_key(file: str) -> ec.EllipticCurvePrivateKey:
 
 
 def service_account(file: str) -> ServiceAccount:
-    """Return a service account of Firebase, with its key.
+    """Read a Firebase service account, with its private key, from a file.
 
     Args:
         file: the path of the JSON file that Firebase exports.
 
     Raises:
-        OSError: it cannot be read, or is not such a file.
+        OSError: the file cannot be read, or is not such a file.
     """
     try:
         found = msgspec.json.decode(_read_file(file), type=_Account)

@@ -1,4 +1,4 @@
-"""The notifications of one provider: sent as they are due, several at once, and retried."""
+"""Sends the queued notifications of one push service (provider), several at once, and retries those that fail."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tailwire.server.telemetry.metrics import Metrics
 BATCH_SIZE = 200
 SENDS_AT_ONCE = 32
 COMPOSED_AT_ONCE = 4
-"""Each one counts what is unread, which is a long read; of those, few may wait in the name of the server."""
+"""How many notifications are composed at once. For each, unread messages are counted, which is a long read."""
 RECORD_SECONDS = 0.2
-"""How long it takes at most until the outcome of an attempt is stored."""
+"""While attempts are in progress, the outcomes of those that have ended are stored after this time."""
 STOP_SECONDS = 2.0
-"""How long a server that stops waits for answers. What has not been answered by then is sent again."""
+"""How long a server that stops waits for answers. Notifications without an answer by then are sent again later."""
 ATTEMPT_TIMEOUT_SECONDS = 15.0
-"""How long an attempt may take, even if a part of the answer has arrived: users choose the services of Web Push."""
+"""How long an attempt may take in total. An answer that arrives too slowly is not waited for: it may be intended."""
 INTERVAL_SECONDS = 0.01
-"""The time between the starts of two tries: the work for many notifications must not delay other work."""
+"""The time between the starts of two attempts, so that many notifications do not delay the server's other work."""
 LONGEST_DELAY_SECONDS = 3600
 MAX_TROUBLED_DEVICES = 10_000
 LOG_INTERVAL_SECONDS = 300  # between two logged failures
@@ -34,16 +34,16 @@ _LEFT = SendOutcome(SendResult.LATER, "another server sends it")
 
 
 class PushLane:
-    """Sends the notifications of one provider.
+    """Sends the queued notifications of one provider.
 
-    A device that cannot be reached is tried once per delay, however many notifications wait for it, so that it does not
-    hold up the notifications of other devices.
+    After a notification to a device has failed, no other new one is tried for this device until a delay has passed, so
+    that it does not hold up the notifications of other devices.
 
     Args:
-        provider: sends them.
-        composer: makes the content of each when it is about to be sent.
-        lifetime: seconds after it was queued for which a notification that fails is tried again.
-        is_mine: returns whether this server sends for the provider.
+        provider: sends a notification to a device.
+        composer: makes the content of a notification when it is about to be sent.
+        lifetime: for how many seconds after it was queued a notification that fails is tried again.
+        is_mine: returns whether this server, of several that share the store, sends for the provider.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class PushLane:
         self._next_start = 0.0
 
     def wake(self) -> None:
-        """Start to send the notifications that are due. Return at once."""
+        """Start to send the notifications that are due, in the background. Return at once."""
         self._work.wake()
 
     async def _send_due(self) -> bool:
@@ -90,8 +90,8 @@ class PushLane:
         return await self._store.notifications.next_due(self._provider.name)
 
     async def _send_all(self, due: list[DueNotification]) -> None:
-        # What has been sent is stored while others still wait for an answer: a server that continues after the end of
-        # this one sends again what is not stored.
+        # Outcomes are stored while other attempts still wait for an answer: if this server ends, another one sends all
+        # notifications again whose outcome is not stored.
         tasks = {self._loop.create_task(self._send(one)): one for one in due}
         open_tasks, refusal = set(tasks), None
         try:
@@ -115,7 +115,7 @@ class PushLane:
         for one, outcome in outcomes:
             if outcome is _LEFT:
                 continue
-            if outcome is None:  # what a device shows already may have to be withdrawn later
+            if outcome is None:  # kept if the device shows it already, because it may have to be withdrawn later
                 (sent if one.row.shown and one.token is not None else dropped).append(one.row.id)
             elif outcome.result is SendResult.SENT:
                 self._metrics.count_push_attempt(self._provider.name, "sent")
@@ -137,7 +137,7 @@ class PushLane:
             await self._record_failure(one.row, outcome, now)
 
     async def _send(self, one: DueNotification) -> SendOutcome | Refused | None:
-        # Returns None if the notification is no longer wanted; an error if the store could not tell.
+        # Returns the outcome; None if the notification is no longer wanted; a refusal if the store could not be read.
         async with self._at_once:
             if one.token is None:
                 return None
@@ -152,7 +152,7 @@ class PushLane:
                     notification: Notification | None = await self._composer.compose(one.row)
             except Refused as e:
                 return e
-            if not self._work.may_continue:  # this server was paused, and declared dead: nothing is awaited after this
+            if not self._work.may_continue:  # this server was paused, and another one took over; checked last
                 return _LEFT
             if notification is None:
                 return None

@@ -1,4 +1,4 @@
-"""Signed tokens (JWT) with which the server identifies itself to providers, renewed before they end."""
+"""Makes the signed tokens (JWT) with which the server identifies itself to push services."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import jwt
 
 
 class TokenSigner:
-    """Makes signed tokens, and uses each of them for some time.
+    """Makes signed tokens. Each is used for some time before a new one is made.
 
     Args:
         key: the private key.
         algorithm: `ES256` or `RS256`.
-        claims: returns the claims of a token that is made at a time, given in seconds since 1970.
-        seconds: for how long a token is used.
-        headers: further fields of the token's header; None for none.
+        claims: returns the claims of a token, given the time at which it is made, in seconds since 1970.
+        seconds: for how many seconds a token is used. It has to be less than the time for which it is valid.
+        headers: further fields of the token's header, or None.
     """
 
     def __init__(
@@ -36,12 +36,12 @@ class TokenSigner:
         self._until = 0
 
     def token(self, now: int) -> str:
-        """Return a token that is valid at the time `now`, in seconds since 1970: the last one, or a new one."""
+        """Return the token for a request at the time `now`, in seconds since 1970. An old one is replaced."""
         if now >= self._until or now < self._until - self._seconds:
             self._token = jwt.encode(self._claims(now), self._key, self._algorithm, self._headers)
             self._until = now + self._seconds
         return self._token
 
     def renew(self) -> None:
-        """Have the next call of `token` make a new one, because the provider has refused this one."""
+        """Have the next call of `token` make a new token. Call it when the push service has refused the last one."""
         self._until = 0

@@ -1,4 +1,4 @@
-"""Web Push: to browsers, through the push service that each subscription names (RFC 8030, 8291 and 8292)."""
+"""Sends Web Push to browsers, through the push service that each subscription names (RFC 8030, 8291 and 8292)."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ class WebPush:
     """Sends through Web Push.
 
     Args:
-        key: signs the requests (VAPID); browsers get its public part when they subscribe.
-        contact: how the operator can be reached: a `mailto:` or `https:` URL.
+        key: the private key that signs the requests (VAPID). Browsers need its public key to subscribe.
+        contact: a `mailto:` or `https:` URL by which push services can reach the operator of the server.
         world: the clock.
-        transport: an httpx transport that sends the requests, and decides which addresses may be reached, because users
-            choose the endpoints.
+        transport: an httpx transport that sends the requests. It has to decide which addresses may be reached, because
+            users choose the push services.
 
     Attributes:
-        public_key: the public part of the key, as browsers take it: in URL-safe Base64.
+        public_key: the public key in the form that browsers need: in URL-safe Base64.
     """
 
     name = "web"

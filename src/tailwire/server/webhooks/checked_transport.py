@@ -1,4 +1,4 @@
-"""An HTTP transport that checks each IP address when it connects, so that DNS changes cannot bypass the check."""
+"""An HTTP transport that connects only to allowed IP addresses, also when the addresses of a host name change."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ HttpTransports = dict[tuple[str, str, int], httpx2.AsyncHTTPTransport]
 
 
 class TargetNotAllowed(httpx2.ConnectError):
-    """No address of the host is allowed."""
+    """The server may not connect to any address of the host."""
 
 
 class CheckedTransport(httpx2.AsyncBaseTransport):
-    """Resolves names itself, and connects only to allowed addresses. Ignores proxies of the environment.
+    """Resolves names itself, and connects only to allowed addresses. Ignores proxies that environment variables name.
 
     Args:
         allows: returns whether an IP address may be connected to.
-        setting: the name of the setting that decides about this, for the error.
-        lookups: how many names are looked up at the same time. A lookup takes a thread of the process until it ends,
-            and the owner of a name decides how long that is.
-        known_for: seconds for which the addresses of a host are used again, so that its requests do not wait for the
-            lookups of others; 0 to look them up for each request.
+        setting: the name of the setting that decides about this, for error texts.
+        lookups: how many names are looked up at the same time; further requests wait. A lookup occupies a thread until
+            it ends, and the owner of the name can make it slow.
+        known_for: for how many seconds the addresses of a host are used without another lookup; 0 to look them up for
+            each request. Requests to a known host do not wait for the lookups of other names.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
-"""The delivery queue of one webhook: deliveries are sent in order, one at a time, and retried.
+"""Sends the queued deliveries of one webhook in order, one at a time, and retries those that fail.
 
-The first two delays are CometChat's: 10 and 30 seconds. Later ones grow up to a setting, and another setting limits how
-long a delivery is retried.
+A delivery is retried after 10 and then 30 seconds, as by CometChat. After that, the delays grow up to a limit, and end
+some time after the first attempt.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ LOG_INTERVAL_SECONDS = 300  # between two logged outages
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When deliveries that failed are retried.
+    """Decides when a failed delivery is retried.
 
     Attributes:
-        retry_for: seconds after its first attempt for which a delivery is retried.
-        longest_gap: the most seconds between two attempts, before the jitter.
+        retry_for: for how many seconds after its first attempt a delivery is retried.
+        longest_gap: the longest time between two attempts in seconds, before the jitter is added.
     """
 
     retry_for: float
     longest_gap: float
 
     def next_try(self, tries: int, first: int, now: int, chance: float) -> int | None:
-        """Return when to retry a delivery, in seconds since 1970, or None if it is given up.
+        """Return when to retry a delivery that has failed, in seconds since 1970; None if it is not retried any longer.
 
         Args:
             tries: the number of attempts so far, at least 1.
@@ -55,10 +55,13 @@ class RetryPolicy:
 
 
 class WebhookLane:
-    """Sends the deliveries of one webhook.
+    """Sends the queued deliveries of one webhook.
 
     Args:
-        is_mine: returns whether this server sends for the webhook.
+        webhook_id: the webhook.
+        poster: makes the requests.
+        retries: decides when a failed delivery is retried.
+        is_mine: returns whether this server, of several that share the store, sends for the webhook.
     """
 
     def __init__(
@@ -89,11 +92,12 @@ class WebhookLane:
         self._failures_in_a_row = 0
         self._logged = False
         self._logged_at: int | None = None
-        # After an outage, waiting deliveries are sent in order even if not due: (last attempted id, newest id).
+        # After an outage, the waiting deliveries are sent in order even if they are not due. The two ids are those of
+        # the delivery that was attempted last, and of the newest one at the end of the outage.
         self._catching_up: tuple[int, int] | None = None
 
     def wake(self) -> None:
-        """Start to send the deliveries that are due. Return at once."""
+        """Start to send the deliveries that are due, in the background. Return at once."""
         self._work.wake()
 
     async def _send_due(self) -> bool:
@@ -171,13 +175,13 @@ class WebhookLane:
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is being sent or scheduled."""
+        """Whether no delivery is being sent, and no later attempt is scheduled."""
         return self._work.idle
 
     async def close(self) -> None:
-        """Stop sending. The queue is kept.
+        """Stop sending. The queue in the store is kept.
 
-        A request that is in progress is cancelled, and sent again later. If none is, what was sent is first removed
-        from the queue, so that no other server sends it once more.
+        A request that is in progress is cancelled, and its delivery will be sent again. If no request is in progress,
+        this waits until the last delivery that was sent is removed from the queue, so that it is not sent again.
         """
         await self._work.close(cancel=self._posting)

@@ -1,4 +1,4 @@
-"""Sends one delivery to a webhook: the envelope, its signature, and the result.
+"""Sends deliveries to webhooks over HTTP: an envelope with the event, and a signature.
 
 Deliveries are signed as Standard Webhooks (https://www.standardwebhooks.com) defines, so that receivers can use its
 libraries.
@@ -26,10 +26,10 @@ _encode = msgspec.json.Encoder().encode
 
 
 def signature(secret: str, delivery: str, timestamp: int, body: bytes) -> str:
-    """Return the value of the header `webhook-signature`: `v1,` and the HMAC-SHA256 in Base64.
+    """Return the value of the header `webhook-signature`: `v1,` and an HMAC-SHA256 of the other arguments in Base64.
 
     Args:
-        secret: `whsec_` and the key's bytes in Base64.
+        secret: the key of the HMAC: `whsec_` and its bytes in Base64.
         delivery: the value of the header `webhook-id`.
         timestamp: the value of the header `webhook-timestamp`: seconds since 1970.
         body: the body of the request.
@@ -44,9 +44,9 @@ class Poster:
 
     Args:
         app_id, region: the fields `appId` and `region` of the envelope.
-        unseal: decrypts a sealed field of a webhook; raises ValueError if that fails.
+        unseal: decrypts the stored password or secret of a webhook; raises ValueError if that fails.
         user_agent: the value of the header `user-agent`.
-        base: the server's URL, for links to files.
+        base: the server's URL, for links to files in events.
         allows: returns whether an IP address may be connected to.
     """
 
@@ -68,12 +68,15 @@ class Poster:
         self._client: Any = None
 
     async def post(self, webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
-        """Send a delivery. Return what went wrong; "" if the response had the status 200. Nothing is raised.
+        """Send a delivery once, and wait for the response, at most `TIMEOUT_SECONDS`. Failures are not raised.
 
         Args:
-            webhook: where to send it.
+            webhook: the webhook to which to send it.
             row: the delivery.
-            now: seconds since 1970, for the signature.
+            now: the present time for the signature, in seconds since 1970.
+
+        Returns:
+            "" if the response had the status 200; else a text that says what went wrong.
         """
         import httpx2
 

@@ -1,6 +1,6 @@
-"""Sends queued deliveries, with one lane for each webhook, so that a slow webhook does not delay others.
+"""Sends queued deliveries to all webhooks, each in its own task (lane), so that a slow webhook does not delay others.
 
-The queue is in the store and survives a restart.
+The queues are in the store and survive a restart.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ MAX_LANES = 50  # twice the webhooks of an app; idle lanes, such as those of del
 
 
 class WebhookSender:
-    """Sends deliveries, in order for each webhook.
+    """Sends queued deliveries, for each webhook in their order.
 
     Attributes:
-        sends_for: returns whether this server sends for a webhook, given by its id; always True unless several servers
-            share the store.
-        on_elsewhere: called by `wake` with the ids of the webhooks for which deliveries wait and another server sends.
+        sends_for: a function that returns whether this server sends for the webhook with an id. It always returns True
+            unless several servers share the store.
+        on_elsewhere: a callback, called by `wake` with the ids of webhooks that have waiting deliveries and for which
+            another server sends.
     """
 
     def __init__(self, store: Store, world: World, metrics: Metrics, poster: Poster, retries: RetryPolicy) -> None:
@@ -45,7 +46,7 @@ class WebhookSender:
         metrics.webhook_queues = self.queues
 
     def wake(self) -> None:
-        """Start to send the deliveries of all webhooks that are due. Return at once."""
+        """Start to send the due deliveries of all webhooks, in the background. Return at once."""
         if self._closed:
             return
         if self._cleanup is None and self._store.deliveries.failed_counts():
@@ -59,10 +60,10 @@ class WebhookSender:
             self.on_elsewhere(elsewhere)
 
     def wake_for(self, webhook_ids: Iterable[str]) -> None:
-        """Start to send what is due for webhooks. Those for which another server sends are left out.
+        """Start to send the due deliveries of some webhooks, in the background. Return at once.
 
         Args:
-            webhook_ids: the ids of the webhooks.
+            webhook_ids: the ids of the webhooks. Those for which another server sends are ignored.
         """
         for webhook_id in webhook_ids:
             if self._closed or not self.sends_for(webhook_id):
@@ -95,7 +96,7 @@ class WebhookSender:
             yield WebhookQueue(webhook_id, waiting.get(webhook_id, 0), age, failed.get(webhook_id, 0))
 
     async def close(self) -> None:
-        """Stop sending. The queues are kept."""
+        """Stop sending, as in `WebhookLane.close`, and close all connections. The queues in the store are kept."""
         self._closed = True
         if self._cleanup is not None:
             self._cleanup.cancel()
