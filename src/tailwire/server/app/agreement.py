@@ -36,9 +36,10 @@ PER_SERVER_SETTINGS = frozenset({
 })  # fmt: skip
 """Settings that may differ between servers: addresses, network limits, local files, credentials and logging."""
 UPLOAD_FOLDER = "upload folder"
-"""The key in `Report.digests` of the hash of the mark, a random text in the upload folder that identifies it.
-
-It is missing if the server stores uploads in a bucket, or could not read or write the mark."""
+"""The key in `Report.digests` for the upload folder. Its value is a hash of the folder's mark: a random text in a file
+there, by which servers see whether they use the same folder. It is missing if the server stores uploads in a bucket, or
+cannot read the mark.
+"""
 DIGEST_CHARACTERS = 8
 MAX_KNOWN_SERVERS = 100
 """For how many servers the difference is logged only once. Beyond that the oldest is forgotten, and logged again."""

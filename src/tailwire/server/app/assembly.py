@@ -58,7 +58,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 @dataclass(frozen=True, slots=True)
 class Actions:
-    """The actions of the server, by noun."""
+    """The actions of the server (its use cases), and the parts that start and stop with them."""
 
     messages: Messages
     reactions: Reactions

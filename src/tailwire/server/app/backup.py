@@ -99,7 +99,8 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
     does not assign an id twice.
 
     Args:
-        replace: True to move an existing database and uploads to another folder; False to refuse if there are any.
+        replace: True to move an existing database and uploads to a new folder next to the database; False to refuse if
+            there are any.
 
     Returns:
         The folder that the existing files were moved to; None if there were none.

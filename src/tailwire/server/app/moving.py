@@ -1,4 +1,4 @@
-"""Moves a database from a SQLite file to PostgreSQL: same ids, names, keys and positions.
+"""Moves a database from a SQLite file to PostgreSQL. Ids, names and keys, and so the positions of clients, are kept.
 
 `move` copies the file of a stopped server. `follow` copies it while the server continues to write, then transfers what
 has changed since in repeated passes, and makes a last pass when the server has stopped. Both write to PostgreSQL in one
@@ -75,11 +75,11 @@ def move(database: Path, url: str, report: Report) -> int:
         report: called with the name of each table and the number of its rows, at the end.
 
     Returns:
-        The highest message id that was given out.
+        The highest message id that was ever assigned.
 
     Raises:
-        MoveRefused: if there is no file, the database has content, a server or another move is starting on it, or the
-            file is empty or an older copy.
+        MoveRefused: if there is no file, it is empty or an older copy of the server's file, the PostgreSQL database has
+            content, or a server or another move is starting on it.
         DatabaseInUse: if a server runs on the file.
         OSError: if a database cannot be read or written.
     """
@@ -106,11 +106,11 @@ def follow(database: Path, url: str, report: Report, on_pass: Callable[[Pass], N
         on_pass: called after each pass.
 
     Returns:
-        The highest message id that was given out.
+        The highest message id that was ever assigned.
 
     Raises:
-        MoveRefused: if there is no file, its schema is that of another version, the database has content, a server or
-            another move is starting on it, or the file is empty or an older copy.
+        MoveRefused: if there is no file, it is empty, an older copy of the server's file or has another version's
+            schema, the PostgreSQL database has content, or a server or another move is starting on it.
         OSError: if a database cannot be read or written.
     """
     with _explain_errors(database):

@@ -21,7 +21,7 @@ from tailwire.server.telemetry.stats import Stats
 
 @dataclass(frozen=True, slots=True)
 class Observers:
-    """The observers of one server."""
+    """The observers of one server, which other parts call to count, log or report something."""
 
     metrics: Metrics
     health: HealthCheck

@@ -48,7 +48,7 @@ class Push:
 
     Args:
         notifier: examines new messages and queues notifications; None without a provider.
-        lanes: by the name of each provider, what sends the notifications that are queued for it.
+        lanes: the senders by the name of their provider. Each sends the notifications that are queued for its provider.
 
     Attributes:
         notifier: the argument of this name.

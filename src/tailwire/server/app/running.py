@@ -89,7 +89,7 @@ NO_SOURCES: Mapping[str, str] = {}
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The parts of an assembled server, for its start, its end, and tests."""
+    """The parts of an assembled server that its start, its end or a test needs."""
 
     store: AnyStore
     api: Api

@@ -58,7 +58,7 @@ class PushLeases(Protocol):
 
 
 def make_presence(store: AnyStore, hub: Hub) -> AnyPresence:
-    """Return what knows who is online: on PostgreSQL at all servers of the database, on SQLite at this only server."""
+    """Return the object that knows who is online: on PostgreSQL at all servers of the database, else at this one."""
     if isinstance(store, SqliteStore):
         return SingleProcessPresence(hub)
 
@@ -77,7 +77,7 @@ class ServerCooperation:
     Args:
         ephemeral: publishes that users went offline with a server that has died.
         webhooks, push, cleanup: background work that is done here only while this server has the lease for it.
-        uploads: removes parts of uploads that a server has left when it died.
+        uploads: the storage of files. At the start, incomplete files of servers that have ended are removed from it.
         limits: the limits for the whole app, which are divided by the number of servers.
     """
 

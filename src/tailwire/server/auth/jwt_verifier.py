@@ -75,7 +75,7 @@ def _refusal(reason: str, details: str, uid: str = "") -> NotAuthenticated:
 
 
 class JwtVerifier:
-    """Verifies signature, issuer, audience and times, and reads the claims."""
+    """Verifies the signature, issuer, audience and times of JWTs, and reads their claims."""
 
     def __init__(self, policy: JwtPolicy, keys: KeySource, world: World) -> None:
         self._policy = policy

@@ -14,7 +14,7 @@ from tailwire.server.telemetry.logs import log
 REFRESH_SECONDS = 600.0
 """The age at which keys are fetched again before they are used, so that a withdrawn key is not accepted for long."""
 UNKNOWN_KEY_SECONDS = 60.0
-"""The shortest time between two fetches, also because of JWTs with unknown keys, which anybody can send."""
+"""The shortest time between a successful fetch and the next one, although anybody can send JWTs with unknown keys."""
 RETRY_SECONDS = 10.0
 """The shortest time between a fetch that failed and the next one."""
 FETCH_SECONDS = 5.0

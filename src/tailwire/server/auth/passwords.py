@@ -33,7 +33,10 @@ NO_CHILD_SECONDS = 60.0
 
 
 class Passwords:
-    """Hashes and verifies passwords. The number of pending hashes is limited, in total and for each user."""
+    """Hashes and verifies passwords.
+
+    At most `MAX_PENDING_HASHES` may wait or be in progress, and at most `MAX_PENDING_HASHES_PER_USER` for one user.
+    """
 
     def __init__(self, world: World) -> None:
         self._world = world

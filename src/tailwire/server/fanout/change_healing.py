@@ -22,15 +22,15 @@ from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
 HEAL_SECONDS = 1.0
-"""How long after a change was first seen in the store it counts as lost if its publication has not come."""
+"""A change counts as lost if its publication has not come this long after the change was first seen in the store."""
 MAX_CHECKS = 10
 """How often the check of who lacks a change is made, as long as newer changes come during it. After that it is left to
 the next poll of the log.
 """
 
 ChangeFrame = Callable[[ChangeRow], Awaitable[bytes | None]]
-"""A function that returns the same frame for a row of the change log as was published; None if that is not possible,
-because what has changed no longer exists.
+"""A function that takes a row of the change log and returns the frame that was published for it; None if that is no
+longer possible, because what has changed does not exist now.
 """
 Deliver = Callable[[str, FramePublication], None]
 
@@ -100,11 +100,11 @@ class ChangeHealing:
         self._loop = loop
         self.numbers = ChangeNumbers(0)
         self.settled = 0
-        self._delivered = 0  # all up to this number had been delivered at the last look
+        self._delivered = 0  # all changes up to this number had been passed to the hub at the last poll of the log
         self._frame: ChangeFrame = _no_frame
         self._members: Members | None = None
-        self._looks: deque[tuple[int, float, int]] = deque()  # the newest number, the time, and the highest id
-        self._goal = 0  # the newest number that is old enough
+        self._looks: deque[tuple[int, float, int]] = deque()  # of each poll: newest number, time, highest id
+        self._goal = 0  # all changes up to this number are old enough to count as lost
         self._task: asyncio.Task[None] | None = None
 
     def attach(self, members: Members, frame: ChangeFrame) -> None:

@@ -14,7 +14,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 MAX_HOLD_SECONDS = 0.004
 LARGE_DELIVERIES = 200
-"""The number of frames delivered by one flush from which on the next flush may be delayed."""
+"""A flush that delivers at least this many frames is a large one: the next one may be delayed."""
 
 
 class FlushHolding:

@@ -25,7 +25,7 @@ from tailwire.wire.close_codes import CloseCode
 
 
 class Subscriber(Protocol):
-    """A socket, as the hub sees it."""
+    """An authenticated socket, as the hub sees it."""
 
     uid: str
     device: str
@@ -73,7 +73,7 @@ class _EncodedFrame:
 
     @property
     def linked(self) -> bytes:
-        """The encoded frame with its place in the stream."""
+        """The encoded frame with its place in the stream, encoded when it is first needed."""
         if not self._linked:
             p = self.publication
             if p.predecessor_id:
@@ -98,14 +98,14 @@ class Hub:
 
     Attributes:
         users_online: the number of users who are online at this process.
-        away: the uids of those users whose apps are all in the background. Others maintain it.
-        left: the users who have left the foreground lately. Others maintain it.
-        on_presence_delta: called with each report of another process on its users' presence.
+        away: the uids of those users whose apps are all in the background. The gateway maintains it.
+        left: the users who have left the foreground lately. The gateway and `SharedPresence` record them.
+        on_presence_delta: called with each report of a process, including this one, on its users' presence.
         on_joined: called with a uid and a guid when the sockets of a user of this process begin to receive the frames
             of a group because the user joined it.
         on_left: called with a uid and a guid when they no longer receive them, because the user left or the group was
             removed.
-        on_deliveries: called when another process has queued deliveries to webhooks.
+        on_deliveries: called when a process, such as this one, has queued deliveries to webhooks.
     """
 
     def __init__(
@@ -208,7 +208,7 @@ class Hub:
 
     @property
     def has_lingering(self) -> bool:
-        """Whether any user without a socket still counts as online."""
+        """Whether any user counts as online without a socket, because their grace period has not ended."""
         return bool(self._lingering)
 
     def expire_lingering(self, now: float, at_most: int) -> list[str]:
@@ -236,7 +236,7 @@ class Hub:
         return user_subject(uid) in self._by_subject or uid in self._lingering
 
     def sockets_of(self, uid: str) -> list[Subscriber]:
-        """Return the sockets of a user."""
+        """Return the sockets of a user in this process."""
         return list(self._by_subject.get(user_subject(uid), ()))
 
     def users_with_sockets(self) -> list[str]:

@@ -96,7 +96,7 @@ class MessageLog:
         self._batch: Batch | None = None  # a commit of this process, while its publications come
         self._published: list[tuple[str, Publication]] = []  # the publications of `_batch`, for the other processes
         self._recorded = 0  # the highest id that others have recorded
-        self._doubts = 0
+        self._doubts = 0  # how often it became uncertain whether publications arrive
         self._read_now = False
         self._gap_since = 0.0
         self._timer: asyncio.TimerHandle | None = None

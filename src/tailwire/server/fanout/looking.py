@@ -58,7 +58,7 @@ class LogPoller:
         self._task = self._loop.create_task(self._run(), name="tailwire log look")
 
     def look_within(self, seconds: float) -> None:
-        """Poll after a number of seconds, unless an earlier poll was requested."""
+        """Schedule a poll after a number of seconds, unless `look_within` has scheduled one before that time."""
         due = self._loop.time() + seconds
         if self._timer is not None:
             if self._timer.when() <= due:

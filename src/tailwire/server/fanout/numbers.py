@@ -43,20 +43,20 @@ class ChangeNumbers:
         self.end = end
         self.arrived: set[str] = set()
         self._received: dict[int, set[str]] = {}
-        self._late: dict[int, dict[str, None]] = {}  # users to whom a group's change is still owed: see `join`
-        self._had: dict[int, set[tuple[str, str]]] = {}  # subjects and users who received it and have left
+        self._late: dict[int, dict[str, None]] = {}  # by number of a change: users who joined after it came (`join`)
+        self._had: dict[int, set[tuple[str, str]]] = {}  # the same: subjects, with users who have it and have left
         # Users who have left a subject: when, and up to which number changes may concern them still.
         self._left: dict[tuple[str, str], tuple[float, int]] = {}
         self._forgotten = 0  # up to this number it is not known what was received
-        # The number after which a subject was subscribed at the time of each change; `_NOT_SEEN` until a look that
-        # begins after the subscription, whose time is in `_new`.
+        # By subject: the changes above this number were committed after its subscription. It is `_NOT_SEEN` until a
+        # poll of the log that began after the subscription; until then the time of the subscription is in `_new`.
         self._since: dict[str, int] = {}
         self._new: dict[str, float] = {}
 
     def subscribe(self, subject: str, now: float) -> None:
         """Record that a subject got its first socket of this process at `now`, a time of the event loop.
 
-        Changes before that time are not certainly missing.
+        For changes before that time, `is_missing` returns `PERHAPS`.
         """
         self._since[subject] = _NOT_SEEN
         self._new[subject] = now

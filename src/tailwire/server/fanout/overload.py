@@ -1,7 +1,8 @@
 """Overload: measures how busy this process is, and decides what is shed (left out to save work).
 
-Typing indicators are shed first, then presence, then receipts. Messages are never shed: when there are too many of
-them, requests to send are refused with a time to retry, before any work is done for them, so that a refusal is cheap.
+Typing indicators are shed first, then presence, then receipts. Messages are never shed: when there are too many sends
+(requests to send a message), some are refused with a time to retry, before any work is done for them, so that a refusal
+is cheap.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ class Authenticator:
         Returns:
             True if the socket is authenticated: the caller then calls `welcome`. Otherwise the socket was closed, after
             a reply if the token is not valid. If a socket with this token was closed for flooding a moment ago, it is
-            not closed yet, but held (see `Socket.hold`).
+            not closed yet, but held (see `SocketProtocol.hold`).
         """
         address = socket.address
         if self._guesses.seconds_until_allowed(address, auth.auth):

@@ -14,7 +14,7 @@ MAX_PRESENCE_ROLES = 100
 
 
 class ClientFrame(msgspec.Struct, rename="camel"):
-    """The envelope of a frame, with its body still encoded."""
+    """A frame with its body still encoded. The type of the frame determines the type of the body (see `handlers`)."""
 
     type: str = ""
     action: str = ""
@@ -89,20 +89,34 @@ class Auth(msgspec.Struct, rename="camel"):
 
 
 class Receipt(msgspec.Struct, rename="camel"):
-    """The body of a receipt."""
+    """The body of a receipt.
+
+    Attributes:
+        action: `delivered` or `read`.
+        message_id: the newest message that was delivered or read; the receipt holds for all before it too.
+    """
 
     action: str = ""
     message_id: str | int = ""
 
 
 class Transient(msgspec.Struct):
-    """The body of a transient message."""
+    """The body of a transient message, which is delivered to online users and not stored.
+
+    Attributes:
+        data: JSON for the receivers.
+    """
 
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Typing(msgspec.Struct):
-    """The body of a typing indicator."""
+    """The body of a typing indicator.
+
+    Attributes:
+        action: `started` or `ended`.
+        metadata: a JSON object for the receivers, or `null`.
+    """
 
     action: str = ""
     metadata: msgspec.Raw = msgspec.Raw(b"null")

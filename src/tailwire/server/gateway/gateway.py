@@ -39,7 +39,9 @@ MAX_CAUSE_CHARACTERS = 40  # characters of a cause that a client reports
 
 
 class Gateway:
-    """Receives frames from sockets and calls the actions that they ask for. It also closes sockets that are due.
+    """Receives frames from sockets and calls the actions that they ask for.
+
+    It also closes sockets that do not authenticate in time, are silent, or whose token or background window has ended.
 
     Args:
         loop: its clock is used, and frames are handled in its tasks.

@@ -63,7 +63,10 @@ class Histogram:
         return low
 
     def buckets(self) -> list[tuple[str, float]]:
-        """Return the cumulative counts for Prometheus: pairs of an upper bound ("+Inf" last) and how many values are up
-        to it."""
+        """Return the cumulative counts for Prometheus, ascending.
+
+        Returns:
+            For each bucket, a tuple of its upper bound ("+Inf" for the last one) and the number of values up to it.
+        """
         names = [*(f"{bound:g}" for bound in self._bounds), "+Inf"]
         return list(zip(names, map(float, accumulate(self._counts)), strict=True))

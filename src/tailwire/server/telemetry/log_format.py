@@ -1,6 +1,6 @@
 """Formats log lines: as text for people, as JSON for programs.
 
-Text from strangers can be part of a line, so none of its characters may begin a new line or control a terminal.
+Text from clients can be part of a line, so characters that would begin a new line or control a terminal are escaped.
 """
 
 from __future__ import annotations

@@ -89,6 +89,9 @@ def configure(level: str, form: str = "text", stream: TextIO | None = None) -> l
 
 
 def set_level(level: str) -> None:
-    """Change the level of the log: `debug`, `info`, `warning` or `error`."""
+    """Set the level of the server's log: `debug`, `info`, `warning` or `error`.
+
+    uvicorn logs from DEBUG on if the level is `debug`, otherwise from WARNING on.
+    """
     log.setLevel(level.upper())
     logging.getLogger("uvicorn.error").setLevel("WARNING" if level != "debug" else "DEBUG")

@@ -74,7 +74,7 @@ class Front:
         self._prefixes = tuple(f"/{name}" for name in pages)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request, as ASGI defines it."""
+        """Serve a page's file or request, or pass the request on to the API. The arguments are those of ASGI."""
         if scope["type"] == "http" and self._prefixes and scope["path"].startswith(self._prefixes):
             name, slash, rest = scope["path"][1:].partition("/")
             if name in self._pages:

@@ -1,4 +1,4 @@
-"""The REST operation with which a REST key opens the console."""
+"""The REST operation with which the holder of a REST key creates a link to the console."""
 
 from __future__ import annotations
 
