@@ -43,7 +43,8 @@ def watch_android(chat: WatchedClient) -> Watch:
         The watch. What it can detect, its `knows`, is `paused`.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         RuntimeError: this is not Android; or the library `lifecycle-process` is missing (Chaquopy).
         TypeError: `chat` is not a client.
     """

@@ -29,7 +29,8 @@ def watch_browser(chat: WatchedClient) -> Watch:
 
     Raises:
         TypeError: `chat` is not a client.
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         RuntimeError: this is not a web page, or it is a web worker, which sees no page. In a worker, call
             `chat.set_app_state()` with the state that the page sends to it.
     """

@@ -133,7 +133,8 @@ def watch(chat: LoopClient, app: Any = None, *, hidden: Hidden = "background") -
         TypeError: `app` belongs to no toolkit with an adapter, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         RuntimeError: the toolkit's adapter does not work here, as the text explains.
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     combined = _CombinedWatch(chat, hidden)
     try:
@@ -187,7 +188,7 @@ def _warn_of_idle_toolkits() -> None:
 
 
 def _log_other_apps(watched: Toolkit) -> None:
-    # A Toga app is always an app of Qt or of the platform, too.
+    # A Toga app is always an app of another toolkit, too, so nothing is logged about that.
     if watched.takes_app and watched.name != "Toga":
         for toolkit in TOOLKITS:
             if toolkit is not watched and toolkit.takes_app and toolkit.running() is not None:

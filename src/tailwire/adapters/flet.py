@@ -47,7 +47,8 @@ def watch_flet(chat: WatchedClient, page: Any, *, hidden: Hidden = "background")
         user's device. A web app runs on a server, and the user's network says nothing about the network there.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         TypeError: `page` is not a page of Flet 1.0 or later, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
     """

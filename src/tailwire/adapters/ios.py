@@ -38,7 +38,8 @@ def watch_ios(chat: WatchedClient) -> Watch:
         The watch. What it can detect, its `knows`, is `paused`.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         RuntimeError: this is not iOS, or rubicon-objc is missing.
         TypeError: `chat` is not a client.
     """

@@ -44,7 +44,8 @@ def watch_kivy(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
         The watch. What it can detect, its `knows`, is `hidden` on a desktop, and `paused` on a phone.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         RuntimeError: Kivy is not installed, or has no window (no display, or no window provider).
         TypeError: `app` is not a Kivy app, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.

@@ -29,7 +29,8 @@ def loop_of(chat: LoopClient) -> asyncio.AbstractEventLoop:
 
     Raises:
         TypeError: `chat` is not a client.
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     loop: asyncio.AbstractEventLoop = checked_client(chat).event_loop()
     return loop
@@ -69,7 +70,8 @@ class LoopWatch(Watch):
 
         Raises:
             TypeError: `chat` is not a client.
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+                `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         """
         super().__init__(chat, reason, knows)
         self.loop: asyncio.AbstractEventLoop = loop_of(chat)

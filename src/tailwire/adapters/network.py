@@ -48,7 +48,8 @@ def watch_network(chat: LoopClient) -> LoopWatch:
 
     Raises:
         TypeError: `chat` is not a client.
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     watch = LoopWatch(chat, "network")
     if sys.platform == "linux":

@@ -61,7 +61,8 @@ def watch_qt(chat: WatchedClient, app: Any = None, *, hidden: Hidden = "backgrou
         RuntimeError: neither PySide6 nor PyQt6 is installed, there is no Qt application yet, or this is another thread.
         TypeError: `app` is not a QGuiApplication, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     core, gui = _import_modules(app)
     app = gui.QGuiApplication.instance() if app is None else app

@@ -42,7 +42,8 @@ def watch_sleep(chat: LoopClient) -> LoopWatch:
     Raises:
         TypeError: `chat` is not a client.
         RuntimeError: dbus-fast is not installed (on Linux).
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     if sys.platform == "linux" and not is_installed():
         raise RuntimeError(f"watch_sleep() needs dbus-fast: {INSTALL}")
@@ -88,7 +89,7 @@ class _SleepReporter:
         self._changed.set()
 
     def _owner_changed(self, there: bool) -> None:
-        self._logind_runs, self._asleep = there, False  # a restarted logind knows nothing of an earlier sleep
+        self._logind_runs, self._asleep = there, False  # a restarted logind sends no signal about the end of a sleep
         self._release_inhibitor()
         self._changed.set()
 

@@ -44,7 +44,8 @@ def watch_terminal(chat: LoopClient, *, stop: Callable[[], object] | None = None
         TypeError: `chat` is not a client.
         RuntimeError: this is not the main thread, the system has no SIGTSTP, an existing handler was not installed from
             Python, or a Textual app is running (use `watch_textual`).
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     if not hasattr(signal, "SIGTSTP"):
         raise RuntimeError("there is no SIGTSTP on this system: call set_app_state()")
@@ -144,13 +145,13 @@ class _Signals:
                 self._watch.report("resumed")
 
     def _stop_as_by_default(self) -> None:
-        # The system's default action ignores the signal in a process that no shell could continue.
+        # The default action does nothing if the process group is orphaned, so that no shell could continue the process.
         handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, handler)
 
     def _check_later(self) -> None:
-        # The app's handler may not have stopped the process. This runs only if the process does.
+        # Reports the foreground again if the app's handler has not stopped the process.
         loop = self._watch.loop
         if not self._is_over and loop.is_running():
             self._watch.call(lambda: loop.call_later(STOP_CHECK_SECONDS, self._watch.report, "resumed"))

@@ -33,7 +33,8 @@ def watch_textual(chat: LoopClient, app: Any) -> Watch:
 
     Raises:
         TypeError: `chat` is not a client, or `app` is not a Textual app.
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     before = getattr(app, "action_suspend_process", None)
     if before is None:

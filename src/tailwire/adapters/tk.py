@@ -46,7 +46,8 @@ def watch_tk(chat: WatchedClient, root: tkinter.Misc, *, hidden: Hidden = "backg
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.
         RuntimeError: this is another thread than Tk's, and Tk's main loop does not run yet (raised by tkinter).
         tkinter.TclError: the root window is destroyed.
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
     """
     import tkinter
 

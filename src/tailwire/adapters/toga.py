@@ -45,7 +45,8 @@ def watch_toga(chat: WatchedClient, app: Any, *, hidden: Hidden = "background") 
         programs are not notified of minimised windows.
 
     Raises:
-        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`.
+        CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+            `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         RuntimeError: Toga is not installed.
         TypeError: `app` is not a Toga app, or `chat` is not a client.
         ValueError: `hidden` is neither `"background"` nor `"foreground"`.

@@ -54,8 +54,8 @@ class Watch(AbstractContextManager["Watch"]):
         Raises:
             TypeError: `chat` is not a client.
             ValueError: `hidden` is neither `"background"` nor `"foreground"`.
-            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE`, `ERR_CLIENT_CLOSED`, `ERR_WRONG_EVENT_LOOP`: a
-                `ChatClient` must be watched from its event loop.
+            CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` if the client is not initialised;
+                `ERR_CLIENT_CLOSED`; `ERR_WRONG_EVENT_LOOP` if a `ChatClient` is used outside its event loop.
         """
         self._closed = False
         self._knows: frozenset[Ability] = frozenset(knows)

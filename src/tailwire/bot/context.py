@@ -65,11 +65,11 @@ class Context:
         return f"Context(message={self.message.id}, sender={self.sender.uid!r}, text={self.text!r})"
 
     async def _run(self, handler: Callable[..., Awaitable[None]], *more: Any) -> None:
-        self._task = asyncio.current_task()  # whose replies are numbered; see `_reply_name`
+        self._task = asyncio.current_task()  # replies of this task are numbered; see `_reply_name`
         await handler(self, *more)
 
     async def _retry_until_answered(self, call: Callable[[], Awaitable[T]]) -> T:
-        # Repeats a call until the server answers; that time is not the handler's.
+        # Repeats a call until the server answers. The time limit of the handler is paused meanwhile.
         async def attempt() -> T:
             if self._queues.interrupted:
                 number = self.message.id
@@ -88,7 +88,7 @@ class Context:
         """Reply in the same conversation, and in the same thread if the message is in one.
 
         A text that does not fit into one message is sent as several, cut at the end of a paragraph, line, sentence or
-        word where possible. While the server is not reachable, or the bot has to log in again, this waits and retries.
+        word where possible. While the server cannot be reached, or the bot has to log in again, this waits and retries.
 
         A handler that was interrupted and runs again for the same message does not reply twice. Replies are recognised
         by their number: the first, the second and so on of the handler are stored once each. Replies from other tasks

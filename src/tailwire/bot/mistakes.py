@@ -56,5 +56,5 @@ def exc_info_from_author(
 
 
 def _is_ours(frame: TracebackType) -> bool:
-    # The event loop stands between two frames of ours, or between ours and the author's.
+    # Frames of asyncio count as ours: the event loop calls our functions, and the author's.
     return str(frame.tb_frame.f_globals.get("__name__")).startswith(("tailwire.", "asyncio."))

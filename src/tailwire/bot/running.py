@@ -103,7 +103,7 @@ def is_in_a_loop() -> bool:
 
 
 async def call_until_reached(call: Callable[[], Awaitable[T]], retried: Collection[str] = RETRIED_CODES) -> T:
-    """Call a function until it does not fail with certain error codes, with waits of 1 to 30 s. Return its result.
+    """Call a function, and repeat it after growing waits while it fails with a code in `retried`. Return its result.
 
     Args:
         retried: the error codes after which it is called again.

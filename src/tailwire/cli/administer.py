@@ -67,14 +67,15 @@ async def _administer(args: argparse.Namespace, settings: Settings) -> int:
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
-        # No command decrypts secrets, so none reads the key, or creates one as another user of the machine.
+        # No command decrypts secrets, so a dummy key is used. The real one is not read, and not created with the wrong
+        # owner if another user runs the command.
         sealer = Sealer(bytes(KEY_BYTES))
         presence, pushing = SingleProcessPresence(hub), PushAssembly(settings, store, world, metrics)
         actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None, presence, pushing)
     except BaseException:
         await store.close()
         raise
-    # Only now: what the store does in the background has started, and does not belong to the command.
+    # Begin the audit entry only now: the background work of the store has started, and is not part of the command.
     entry = begin_command(f"tailwire {args.command} {getattr(args, 'verb', '')}".rstrip(), getattr(args, "uid", ""))
     try:
         if args.command == "keys":

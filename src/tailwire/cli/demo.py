@@ -312,7 +312,7 @@ class Demo:
         await self._wait_until_all_received()
 
     async def _pause(self, seconds: float) -> None:
-        # This step shows the passing of time.
+        # The time that passes is what the step shows, so nothing else is waited for.
         await asyncio.get_running_loop().create_task(asyncio.sleep(seconds))
 
     async def _show_logout(self) -> None:

@@ -88,7 +88,7 @@ async def _examine(bucket: Bucket, *, direct: bool) -> int:
 
 
 async def _try_changed_form(bucket: Bucket, name: str) -> None:
-    # A service that does not look at the policy of a form lets every user replace the files of others.
+    # If a service ignores the policy of an upload form, every user can replace the files of others.
     address = bucket.address
     if address.credentials is None:
         return

@@ -236,15 +236,15 @@ def run(arguments: Sequence[str] | None = None) -> NoReturn:
             if stream is not None and not stream.closed:
                 _flush(stream)
     if "obstore" in sys.modules:
-        # Its threads may still let go of Python objects. Python up to 3.13 ends a thread that does so while the
-        # interpreter ends, which aborts the process where the thread runs Rust. So the interpreter is not ended.
+        # Threads of obstore may still release Python objects. Python up to 3.13 ends a thread that does so while the
+        # interpreter shuts down, and ending a thread inside of Rust code aborts the process. So skip the shutdown.
         os._exit(code)
     sys.exit(code)
 
 
 def _flush(stream: TextIO) -> None:
-    # Perhaps no program reads the output any longer: the terminal was closed, or the other end of the pipe. Python
-    # would try again as it ends, and replace the exit code.
+    # The output may have no reader any longer, because the terminal or the other end of the pipe was closed. Python
+    # would then try to flush again at its end, and replace the exit code, so redirect the output to nowhere.
     try:
         stream.flush()
     except OSError:

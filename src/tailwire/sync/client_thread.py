@@ -51,7 +51,7 @@ class ClientThread:
     """
 
     def __init__(self, post: Post | None, kind: str = "Client") -> None:
-        # Not the event loop policy's: an app may have set a policy for its GUI.
+        # Do not use the event loop policy: the app may have set one for its GUI.
         self._loop: asyncio.AbstractEventLoop = getattr(
             asyncio, "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
         )()
@@ -60,7 +60,7 @@ class ClientThread:
         self._lock = threading.RLock()  # reentrant: finalizers may call this while it is held
         self._closing = False
         self._error: Exception | None = None
-        self._begun: set[CallFuture[Any]] = set()  # the loop holds its tasks weakly
+        self._begun: set[CallFuture[Any]] = set()  # the loop has only weak references to its tasks
         self._kept: set[asyncio.Task[None]] = set()
         self._kind = kind
         self._target: AsyncClient | None = None

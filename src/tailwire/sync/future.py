@@ -14,8 +14,8 @@ T = TypeVar("T")
 
 
 class _CallState:
-    # Whether a call has begun, or never will. It is not part of the future: the traceback of an exception refers to
-    # this object, so together with the future, which refers to the exception, it would form a reference cycle.
+    # Whether a call has begun, or will never begin. This is not part of the future, because the traceback of the call's
+    # exception refers to this object, and the future refers to the exception: that would be a reference cycle.
 
     def __init__(self) -> None:
         self._lock = threading.RLock()  # reentrant: a collected iterator cancels its future
@@ -27,7 +27,7 @@ class _CallState:
             return self.begun
 
     def refuse(self) -> bool:
-        # Return whether it had begun before.
+        # Prevent the call from beginning. Return True if it is too late, because it has begun.
         with self._lock:
             self._never = not self.begun
             return self.begun

@@ -16,8 +16,8 @@ T = TypeVar("T")
 
 
 class _Source(Generic[T]):
-    # Reads the source in the client's thread. It does not refer to the iterator, so that an iterator which the app
-    # drops is collected while a read is pending.
+    # Reads the source in the client's thread. It does not refer to the iterator, so that an iterator that the app no
+    # longer uses is garbage-collected even while a read is pending.
 
     def __init__(self, source: AsyncIterator[T], again: Callable[[T | None], AsyncIterator[T]] | None) -> None:
         self._source = source
@@ -30,7 +30,7 @@ class _Source(Generic[T]):
             async for value in self._source:
                 self._last = value
                 return [value]
-        except Exception as e:  # an async generator that raised is exhausted, though items are left
+        except Exception as e:  # an async generator that has raised yields nothing more, even if there are more items
             self._source = self._again(self._last) if self._again is not None else _failing_source(e)
             raise
         return []

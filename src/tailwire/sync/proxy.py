@@ -138,7 +138,7 @@ class BlockingProxy(NotCopied):
     def _prepare_arguments(
         self, call: str, arguments: tuple[Any, ...], named: dict[str, Any]
     ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        # Return the arguments for the call in the client's thread.
+        # Overridden to convert arguments, such as listeners, before they are passed to the client's thread.
         return arguments, named
 
     def _report_end(self, call: str, future: concurrent.futures.Future[Any], done: Any, failed: Any) -> None:

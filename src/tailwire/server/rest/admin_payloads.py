@@ -1,4 +1,4 @@
-"""API keys, auth tokens, roles and webhooks as administrators receive them. Optional fields are omitted, not null."""
+"""The JSON form of API keys, auth tokens, roles and webhooks for administrators. Fields without a value are omitted."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tailwire.server.rules.features import FEATURES, feature_key
 
 
 def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
-    """Return an API key as administrators receive it.
+    """Return the JSON form of an API key.
 
     Args:
-        key: the whole key, to show it; "" to show only its last characters.
+        key: the whole key, to include it; "" to include only its last characters.
     """
     visible = key or f"…{row.hint}"
     return without_none(
@@ -37,10 +37,10 @@ def key_payload(row: KeyRow, key: str = "") -> dict[str, Any]:
 
 
 def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
-    """Return an auth token as administrators receive it.
+    """Return the JSON form of an auth token.
 
     Args:
-        token: the whole token, to show it; "" to show only its last characters.
+        token: the whole token, to include it; "" to include only its last characters.
     """
     return without_none(
         {
@@ -56,7 +56,7 @@ def token_payload(row: TokenRow, token: str = "") -> dict[str, Any]:
 
 
 def role_payload(row: RoleRow) -> dict[str, Any]:
-    """Return a role as administrators receive it."""
+    """Return the JSON form of a role."""
     return without_none(
         {
             "role": row.role,
@@ -71,7 +71,7 @@ def role_payload(row: RoleRow) -> dict[str, Any]:
 
 
 def feature_payload(feature: RestrictedFeature) -> dict[str, Any]:
-    """Return a feature that a role may not use."""
+    """Return the JSON form of a feature that a role may not use."""
     name = feature.name
     description, path = FEATURES[name]
     return {
@@ -84,7 +84,7 @@ def feature_payload(feature: RestrictedFeature) -> dict[str, Any]:
 
 
 def webhook_payload(webhook: Webhook) -> dict[str, Any]:
-    """Return a webhook as administrators receive it, with the state of its queue, without its password and secret."""
+    """Return the JSON form of a webhook, with the state of its queue, but without its password and secret."""
     return {**_fields(webhook.row), "state": _state(webhook.state)}
 
 
@@ -118,7 +118,7 @@ def _state(state: WebhookState) -> dict[str, Any]:
 
 
 def delivery_payload(row: DeliveryRow) -> dict[str, Any]:
-    """Return a delivery without its data."""
+    """Return the JSON form of a delivery to a webhook, without the event that it delivers."""
     waits = row.failed_at is None
     return without_none(
         {
@@ -136,5 +136,5 @@ def delivery_payload(row: DeliveryRow) -> dict[str, Any]:
 
 
 def delivery_with_data(row: DeliveryRow) -> dict[str, Any]:
-    """Return a delivery with the data that its receiver gets."""
+    """Return the JSON form of a delivery to a webhook. `data` is the body that the webhook receives."""
     return {**delivery_payload(row), "data": msgspec.Raw(row.body)}

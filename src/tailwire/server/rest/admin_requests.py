@@ -73,7 +73,8 @@ class WebhookBody(msgspec.Struct, rename="camel"):
         retry_on_failure: whether a failed delivery is sent again: after 10 and 30 seconds, then after growing delays;
             true by default.
         username, password: the credentials for basic authentication.
-        secret: signs deliveries: `whsec_` and 24 to 64 bytes in Base64; made if it is absent.
+        secret: the secret that signs deliveries: `whsec_` and 24 to 64 bytes in Base64. A new webhook without one gets
+            a random secret.
     """
 
     id: str = ""

@@ -55,7 +55,7 @@ Headers = list[tuple[bytes, bytes]]
 ANONYMOUS_CALLER = Caller("", "", "")
 UNKNOWN_SECRET_CODES = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 TOO_MANY_GUESSES_TEXT = "Too many wrong tokens or keys came from your address. Wait for the seconds in Retry-After."
-MAX_KEY_READS = 50  # concurrent reads of lists, of all REST keys together
+MAX_KEY_READS = 50  # how many reads of lists may run at the same time, for all REST keys together
 SECRET_HEADERS = (b"authtoken", b"apikey", b"authorization")
 CHAIN_HEADER = CLIENT_HEADER.encode()
 REFUSAL_DELAY_SECONDS = 0.05  # so that clients that retry in a loop do not keep the server busy
@@ -112,7 +112,7 @@ class Api:
     ) -> None:
         self._hosts = hosts
         self._base = base
-        self._numbers = count()  # numbers the requests of the app itself
+        self._numbers = count()  # spreads the requests of REST keys; see `current_caller`
         self._compress = compress
         self._sessions = sessions
         self._roles = roles
@@ -198,7 +198,7 @@ class Api:
         if sends and (wait := self._overload.seconds_until_allowed()):  # before any work is done
             raise Refused("ERR_TOO_MANY_REQUESTS", BUSY_TEXT, retry_after=wait, limit="most_sends_under_way")
         caller = trace.caller = await self._authenticate(trace, operation, fields, headers)
-        # Reads of one caller wait for each other. A REST key acts for many users, so its reads are spread.
+        # Reads of one caller wait for each other. The requests of REST keys count as those of `MAX_KEY_READS` callers.
         current_caller.set(f"{caller.uid} {next(self._numbers) % MAX_KEY_READS}" if caller.system else caller.uid)
         trace.number = number_of(operation, path, caller, fields[HEADER]) if HEADER in fields else None
         current_number.set(trace.number)

@@ -1,7 +1,7 @@
 """Meaning, unit and limit of the fields of request bodies, for the OpenAPI document.
 
-Each is listed by the name of its field; where that name means different things, by the type and the field. A limit
-that is a setting is written as its name and, in brackets, its default; a test compares that with the settings.
+The key of a description is the name of the field, or `Type.field` where that name has several meanings. A limit that is
+a setting is written as the setting's name and, in brackets, its default; a test compares these with the settings.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class FormSender:
 
 
 class _IncomingForm:
-    # A form that is being received. It is refused as soon as a refusal is certain.
+    # Receives a form, and decides whether it is refused before it was received completely.
 
     def __init__(self, call: Call, messages: Messages, files: Files) -> None:
         self._call = call
@@ -144,7 +144,7 @@ class _DiscardingSink:
 
 
 def _to_body(fields: dict[str, str]) -> SendMessage:
-    # Converts the fields of a form to the body that they would be in JSON.
+    # Converts the fields of a form to the type of the JSON body for sending a message.
     known = {f.encode_name for f in msgspec.structs.fields(SendMessage)}
     pairs: dict[str, Any] = {k: v for k, v in fields.items() if k in known and k not in ("data", "tags")}
     for name, default in (("data", "{}"), ("tags", "null")):

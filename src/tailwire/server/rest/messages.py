@@ -149,7 +149,7 @@ class MessageRoutes:
         if log is not None and caller.reader and conversation is None and after is not None:
             return await self._missed_page(log, caller, q, criteria, mark)
         rows = await self._messages.list_page(caller, criteria, uid=uid, guid=guid)
-        # Read after the list, so that it covers every removed message that the list lacks.
+        # This must be read after the list: it then includes each message that was pruned and is missing in the list.
         pruned = await self._messages.pruned_until(caller, after) if mark and conversation is None else 0
         changes = b""
         if log is not None:
@@ -197,7 +197,7 @@ def _meta(
     return b'{"current":{%b},"pagination":{%b}%b,"cursor":{%b}%b}' % (current, pagination, next_page, cursor, more)
 
 
-# Rarely used fields of a query, which are examined only if one of them is set.
+# The rarely used fields of a query. They are only converted to filters if one of them is set.
 _rare_fields = attrgetter(
     "receiver_type", "sender", "only_deleted", "hide_quoted_messages", "unread", "undelivered", "from_timestamp",
     "to_timestamp", *_TRAIT_OF_FLAG, "my_mentions_only", "mentioned_uids", "tags", "hide_messages_from_blocked_users",

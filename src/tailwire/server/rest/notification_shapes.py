@@ -127,7 +127,7 @@ class WebPushKey(Shape, kw_only=True):
 
 
 class NotificationPreferences(Shape, kw_only=True):
-    """The preferences of a user: their own, and the defaults."""
+    """The preferences of a user for push notifications, with the default for each one that they have not set."""
 
     group_preferences: GroupPreferences
     one_on_one_preferences: OneOnOnePreferences
@@ -192,7 +192,10 @@ class PushDeliveriesQuery(DevicesQuery, kw_only=True):
 
 
 class PushContent(Shape, kw_only=True):
-    """What a notification would contain if it were sent now. With `data.action` `deleted`, it removes the one shown."""
+    """What a notification would contain if it were sent now.
+
+    If `data.action` is `deleted`, it makes the device remove the notification that it shows about the message.
+    """
 
     title: str = ""
     body: str = ""

@@ -1,6 +1,6 @@
 """Request numbers: from them the store sees that a request that changes something was repeated or overtaken.
 
-Of the requests about the same thing, the store carries out only those that are newer than the newest that it has seen.
+The store refuses a request unless its number is higher than that of every earlier request about the same thing.
 """
 
 from __future__ import annotations

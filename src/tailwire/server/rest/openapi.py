@@ -76,13 +76,13 @@ def document(operations: Iterable[Operation], version: str) -> dict[str, Any]:
 
 
 def _remove_defaults(schema: dict[str, Any]) -> None:
-    # A default only means that the field is optional.
+    # The default values in the types only make fields optional; they say nothing to clients.
     for name in schema.get("properties", {}):
         schema["properties"][name].pop("default", None)
 
 
 def _describe(name: str, schema: dict[str, Any], texts: dict[str, str]) -> None:
-    # A docstring describes attributes for readers of the code; in the document each field has its description itself.
+    # The "Attributes:" of a docstring are for readers of the code. In the document, each field has its own description.
     if "description" in schema:
         schema["description"] = re.split(r"\s+Attributes:", schema["description"])[0]
     owners = _lineage(name, Shape) or [name]
@@ -103,7 +103,7 @@ def _lineage(name: str, kind: type[Shape]) -> list[str]:
 
 
 def _named_in(schemas: list[dict[str, Any]], components: dict[str, Any]) -> set[str]:
-    # The types that some schemas consist of.
+    # The names of all types that the schemas refer to, directly or indirectly.
     found: set[str] = set()
     unvisited: list[Any] = list(schemas)
     while unvisited:

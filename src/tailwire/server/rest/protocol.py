@@ -33,7 +33,7 @@ CLOSES_PER_TURN = 8
 
 
 def _response(status: bytes, refused: Refused) -> bytes:
-    # A response that is sent without a handler.
+    # The bytes of a response that this module sends itself, without a handler.
     body = encode({"error": refused.as_error()})
     head = b"HTTP/1.1 %b\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
     return head % (status, len(body), body)
@@ -95,7 +95,7 @@ class HttpProtocol(HttpToolsProtocol):
     proxied_address = ""
     slot: Slot | None = None
     flow: _Flow
-    _head_bytes = -1  # bytes of the incomplete request head after its first segment; -1 when no head is pending
+    _head_bytes = -1  # bytes of an incomplete request head after the chunk in which it began; -1 if there is none
     _body_bytes = 0  # bytes received of the current body
     _received_bytes = 0  # bytes received of all requests
     _behind_proxy = False
@@ -335,7 +335,7 @@ class HttpConnections:
         self.active: dict[HttpProtocol, float] = {}
         self.idle: dict[HttpProtocol, float] = {}
         self._keep_alive = keep_alive
-        self._timer: asyncio.TimerHandle | None = None  # set for the longest idle connection, which may have ended
+        self._timer: asyncio.TimerHandle | None = None  # for the next time to look for unused connections
 
     def mark_idle(self, connection: HttpProtocol) -> None:
         """Record that a connection waits for another request. After `keep_alive` seconds without one, it is closed."""

@@ -1,7 +1,7 @@
 """Meaning and unit of the fields of responses, for the OpenAPI document.
 
-Each is listed by the name of its field; where that name means different things, by the type and the field. A type has
-the descriptions of the types that it inherits from.
+The key of a description is the name of the field, or `Type.field` where that name has several meanings. The latter also
+applies to types that inherit from `Type`.
 """
 
 from __future__ import annotations

@@ -295,7 +295,7 @@ class ReactivatedUsers(Shape, kw_only=True):
 
 
 class OnlineCounts(Shape, kw_only=True):
-    """How many users are online; if the request names groups, how many members of each group, by guid."""
+    """How many users are online; if the request names groups, how many members of each are online, by guid."""
 
     online_users_count: int = 0
     groups: dict[str, int] = {}

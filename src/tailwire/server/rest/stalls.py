@@ -25,8 +25,8 @@ CHECKS_PER_TURN = 32
 
 @dataclass(slots=True)
 class _Window:
-    # The start of a window, the bytes moved until then, the rate in the window before it, and whether `moved` includes
-    # acknowledged bytes: only while the client has to read something.
+    # The time at which a window began, the bytes that had been moved until then, and the rate in the window before it.
+    # `unsent` is whether the client has to read something; only then does `moved` include acknowledged bytes.
     since: float
     moved: int
     rate: float
