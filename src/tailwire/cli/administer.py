@@ -36,7 +36,7 @@ def administer(args: argparse.Namespace) -> int:
     New keys and tokens are printed only here: they cannot be read later.
 
     Returns:
-        0; 1 if it was refused or failed; 2 for an invalid setting.
+        The exit code: 0; 1 if the command was refused or failed; 2 for an invalid setting.
     """
     os.umask(private_files.OTHERS_MODE_BITS)
     try:

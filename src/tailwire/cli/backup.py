@@ -1,4 +1,4 @@
-"""`tailwire backup DIR` and `tailwire restore DIR`."""
+"""`tailwire backup DIR` and `tailwire restore DIR`: copies of a server's database and files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def back_up_or_restore(args: argparse.Namespace) -> int:
     """Run the command `backup` or `restore`, and print where the copies are.
 
     Returns:
-        0; 1 if it was refused or failed; 2 for an invalid setting.
+        The exit code: 0; 1 if the command was refused or failed; 2 for an invalid setting.
     """
     try:
         settings = load({"data": args.data})

@@ -1,4 +1,4 @@
-"""`tailwire chat`."""
+"""`tailwire chat`: a chat in the terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def chat(args: argparse.Namespace) -> int:
     """Run the chat in the terminal until the user quits.
 
     Returns:
-        0; 1 if the chat cannot run; 2 if this is not a terminal.
+        The exit code: 0; 1 if the chat cannot run; 2 if this is not a terminal.
     """
     if not sys.stdin.isatty() or not sys.stdout.isatty():
         print("tailwire: chat needs a terminal: run it without pipes", file=sys.stderr)

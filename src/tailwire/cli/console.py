@@ -36,7 +36,7 @@ def console(args: argparse.Namespace) -> int:
     """Request a link to the web console from a running server, and print it.
 
     Returns:
-        0; 1 if the server cannot be asked or refuses; 2 for an invalid setting.
+        The exit code: 0; 1 if the server cannot be asked or refuses; 2 for an invalid setting.
     """
     try:
         settings = load({"data": args.data})

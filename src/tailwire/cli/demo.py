@@ -347,7 +347,7 @@ def demo(picture: str = "") -> int:
         picture: an SVG file to save the output in; "" for none.
 
     Returns:
-        0 if all steps succeeded; 1 if one failed; 130 if a signal ended the demo.
+        The exit code: 0 if all steps succeeded; 1 if one failed; 130 if a signal ended the demo.
     """
     width = 150 if picture else None if sys.stdout.isatty() else 120
     console = Console(highlight=False, soft_wrap=True, record=bool(picture), width=width)

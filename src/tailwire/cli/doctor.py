@@ -64,7 +64,7 @@ def doctor(url: str, *, app_id: str = "", auth_key: str = "", ca: str = "") -> i
         ca: a PEM file with the certificates to trust; "" for those of the system.
 
     Returns:
-        0 if all steps succeeded; 1 if one failed; 2 for invalid arguments.
+        The exit code: 0 if all steps succeeded; 1 if one failed; 2 for invalid arguments.
     """
     if bool(app_id) is not bool(auth_key):
         print("Give --app-id and --auth-key together: a key is tested with its app.")

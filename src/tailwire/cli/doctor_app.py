@@ -38,7 +38,7 @@ def doctor_app() -> int:
     """Print which states of an app can be detected on this computer: for each toolkit, terminal, sleep and network.
 
     Returns:
-        0.
+        The exit code: 0.
     """
     print(f"{platform.system()}, Python {platform.python_version()}")
     for name, known, instead in [*_toolkit_rows(), _terminal_row(), *asyncio.run(_machine_rows())]:

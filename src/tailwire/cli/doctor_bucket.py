@@ -33,7 +33,7 @@ def doctor_bucket(url: str, config: str = "") -> int:
         config: the TOML file with the other settings; without it, only those of the environment are used.
 
     Returns:
-        0 if all steps succeeded; 1 if one failed; 2 for an invalid setting.
+        The exit code: 0 if all steps succeeded; 1 if one failed; 2 for an invalid setting.
     """
     try:
         settings = load({"uploads": url}, file=config)

@@ -1,4 +1,4 @@
-"""`tailwire lab`."""
+"""`tailwire lab`: a page with two clients and a server, on which the connections between them can be broken."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lab(args: argparse.Namespace) -> int:
     """Serve the page of the lab, or of a recording, until a signal; or record a scene as a picture and return.
 
     Returns:
-        0; 1 if that is not possible; 2 for invalid arguments.
+        The exit code: 0; 1 if that is not possible; 2 for invalid arguments.
     """
     problem = _problem_with(args)
     if problem:

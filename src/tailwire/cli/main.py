@@ -155,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: the words after `tailwire`; None for those of this process.
 
     Returns:
-        0 on success; 1 on failure; 2 for invalid arguments; 130 if a signal ended the demo.
+        The exit code: 0 on success; 1 on failure; 2 for invalid arguments; 130 if a signal ended the demo.
 
     Raises:
         SystemExit: argparse refused the arguments (2), or has printed the help or the version (0).

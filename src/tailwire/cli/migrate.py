@@ -23,8 +23,11 @@ PASSES_LEFT = 3
 def migrate(args: argparse.Namespace) -> int:
     """Copy a database from SQLite to PostgreSQL, and print the number of rows of each table.
 
+    With `--follow`, the server may run meanwhile. Passes over changed rows are repeated until it has stopped. Finally,
+    the SQLite database is marked as moved, so that servers refuse to start on it.
+
     Returns:
-        0; 1 if it was refused or failed; 2 for an invalid setting.
+        The exit code: 0; 1 if the command was refused or failed; 2 for an invalid setting.
     """
     try:
         target = load({"data": args.data, "database": args.to})

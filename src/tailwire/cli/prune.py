@@ -1,4 +1,4 @@
-"""`tailwire prune`: removes old messages and files, and files that belong to nothing."""
+"""`tailwire prune`: removes old messages and files, and uploaded files that nothing refers to."""
 
 from __future__ import annotations
 

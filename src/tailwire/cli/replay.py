@@ -15,7 +15,7 @@ def replay(file: str) -> int:
     """Replay a dump of a connection, and print each step: its time, input and commands, and the state after it.
 
     Returns:
-        0; 1 if the file cannot be read, or is not a dump of a connection.
+        The exit code: 0; 1 if the file cannot be read, or is not a dump of a connection.
     """
     try:
         state, recorded = load_dump(read_object(Path(file)))

@@ -1,4 +1,4 @@
-"""`tailwire serve`."""
+"""`tailwire serve`: runs the server."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def serve(args: argparse.Namespace) -> int:
     """Run the server until a signal stops it.
 
     Returns:
-        0; 1 if it could not start; 2 for an invalid setting.
+        The exit code: 0; 1 if it could not start; 2 for an invalid setting.
     """
     arguments = {k: v for k, v in vars(args).items() if k not in ("command", "config")}
     try:

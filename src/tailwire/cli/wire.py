@@ -21,7 +21,7 @@ def wire(args: argparse.Namespace) -> int:
     Other programs control it over HTTP.
 
     Returns:
-        0; 1 if it cannot listen; 2 for invalid arguments.
+        The exit code: 0; 1 if it cannot listen; 2 for invalid arguments.
     """
     host, _, port = args.target.rpartition(":")
     if not host or not port.isdecimal():

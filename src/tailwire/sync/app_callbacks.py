@@ -44,8 +44,8 @@ class AppCallbacks:
     async def call(self, callback: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         """Call a callback in the app's thread (without `post`, in the client's), and wait until it has returned.
 
-        To be called in the client's thread. Because this waits, a slow app slows it down: events accumulate, and
-        the client stops reading from the server. An exception of the callback is logged.
+        To be called in the client's thread. Because this waits, a slow app slows the client down: events accumulate,
+        and the client stops reading from the server. An exception of the callback is logged.
 
         Raises:
             asyncio.CancelledError: the client was closed before the callback returned.

@@ -217,12 +217,12 @@ class Bridge(FactoryCalls, Closable):
         """Add a listener for the connection status. It is called with the current status first.
 
         Args:
-            listener_id: replaces the connection listener with the same id.
+            listener_id: an id of your choice. A connection listener with the same id is replaced.
             listener: a subclass of `ConnectionListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
-                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
+                async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_connection_listener", listener_id, ConnectionListener, listener)
 
@@ -230,12 +230,12 @@ class Bridge(FactoryCalls, Closable):
         """Add a listener for logins and logouts.
 
         Args:
-            listener_id: replaces the login listener with the same id.
+            listener_id: an id of your choice. A login listener with the same id is replaced.
             listener: a subclass of `LoginListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
-                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
+                async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_login_listener", listener_id, LoginListener, listener)
 
@@ -243,12 +243,12 @@ class Bridge(FactoryCalls, Closable):
         """Add a listener for the presence of users.
 
         Args:
-            listener_id: replaces the user listener with the same id.
+            listener_id: an id of your choice. A user listener with the same id is replaced.
             listener: a subclass of `UserListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
-                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
+                async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_user_listener", listener_id, UserListener, listener)
 
@@ -256,12 +256,12 @@ class Bridge(FactoryCalls, Closable):
         """Add a listener for membership changes in the user's groups.
 
         Args:
-            listener_id: replaces the group listener with the same id.
+            listener_id: an id of your choice. A group listener with the same id is replaced.
             listener: a subclass of `GroupListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
-                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
+                async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_group_listener", listener_id, GroupListener, listener)
 
@@ -269,12 +269,12 @@ class Bridge(FactoryCalls, Closable):
         """Add a listener for messages, their changes (edits, reactions, pins, receipts), typing indicators and drafts.
 
         Args:
-            listener_id: replaces the message listener with the same id.
+            listener_id: an id of your choice. A message listener with the same id is replaced.
             listener: a subclass of `MessageListener` that overrides the methods to call.
 
         Raises:
-            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another kind, could not be called, or has
-                an async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
+            CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
+                async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
         self._listen("add_message_listener", listener_id, MessageListener, listener)
 

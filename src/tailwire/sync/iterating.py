@@ -70,7 +70,7 @@ class Iterating(Closable, Generic[T]):
             again: called in the client's thread with the last item when the source has raised. It returns a source that
                 continues after that item, or from the start if it is None. Without `again`, the next call raises the
                 same error again.
-            close: called in the client's thread when the iterator is closed or collected.
+            close: called in the client's thread when the iterator is closed or garbage-collected.
         """
         self._handle = handle
         self._source = _Source(source, again)

@@ -200,7 +200,7 @@ class Connection(BlockingProxy):
     def window_left(self) -> float | None:
         """How many seconds remain until the socket is closed because the app is in the background (manual mode).
 
-        None if no such time runs.
+        None if the socket is not about to be closed for this reason.
         """
         return cast("float | None", self._run("window_left", lambda: self._target.window_left))
 

@@ -32,8 +32,8 @@ def pump(
             dropped because the calls were stopped. It is not called with items that wait when the client is closed.
 
     Returns:
-        A function that stops the calls; it may be called in any thread. After it was called in the thread of
-        `callback`, no further call follows; after another thread, one that is about to begin may.
+        A function that stops the calls; it may be called in any thread. If it is called in the thread in which
+        `callback` is called, no further call follows. If it is called in another thread, one more call may follow.
     """
     stopped = False
 
