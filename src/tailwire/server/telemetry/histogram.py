@@ -45,7 +45,7 @@ class Histogram:
         """Return an estimate of a quantile, by linear interpolation within its bucket.
 
         Args:
-            share: the share of the values that are below the quantile, between 0 and 1: 0.5 for the median.
+            share: the share of the values that are below the quantile, above 0 and at most 1: 0.5 for the median.
             counts: how many values each bucket has. For the values of an interval, pass the difference of two `counts`.
 
         Returns:
