@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tailwire.server.config import Settings
 
 JWT_ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""The permitted algorithms for JWTs. All of them verify with a public key, because who knows a shared secret could also
-sign."""
+"""The permitted algorithms for JWTs. All of them verify with a public key: anyone who knows a shared secret could also
+sign JWTs."""
 _HOST = re.compile(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]")
 
 

@@ -1,6 +1,7 @@
 """The store on PostgreSQL, which several server processes may share.
 
-`lane` carries all writes that get ids or depend on what was read; `unit` describes one of those; `database` reads.
+`lane` sends the writes that need message ids or depend on what was read, and `unit` describes such a write. `database`
+reads, and makes writes of one statement.
 Methods that belong to an interface of `ports` or of `store.sql` are documented there.
 
 Who may import it: app, and testing.

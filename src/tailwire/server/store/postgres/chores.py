@@ -36,7 +36,7 @@ _NEXT_SQL = (
 
 
 class Chores:
-    """`ChoreStore` on PostgreSQL. Only deleted users leave chores: the indexed words of a message go with it.
+    """`ChoreStore` on PostgreSQL. Deleted messages leave no chores: their indexed words are deleted together with them.
 
     Attributes:
         add_late_removal: adds to a unit the steps that remove the messages of a user above an id. It is called with the

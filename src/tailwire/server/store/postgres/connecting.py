@@ -15,8 +15,8 @@ else:
 CONNECT_SECONDS = 5.0
 CACHED_STATEMENTS = 256  # of one connection: filters of lists have many shapes
 UNUSABLE = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""Errors of a connection that cannot be made or used. It must not be used again: the driver may be left in the middle
-of an exchange."""
+"""What the driver may raise if a connection cannot be made or used. After any of these except a `PostgresError`, it may
+be left in the middle of an exchange: close the connection."""
 
 _BOUNDS = {
     "idle_in_transaction_session_timeout": "2s",

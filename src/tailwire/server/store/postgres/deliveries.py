@@ -67,7 +67,7 @@ class Deliveries(DeliveryRows):
         return rows, (self._counts.failed if failed else self._counts.waiting)[webhook_id]
 
     def count_added(self, webhook_id: str) -> None:
-        """Count a delivery that was queued, after the commit.
+        """Count a delivery. Call this after the commit that queued it.
 
         If more than the limit wait, a task is started that marks the oldest as failed.
         """

@@ -65,12 +65,12 @@ class DeliveryCounts:
     def waiting_since(self, webhook_id: str) -> int | None:
         """Return when the oldest waiting delivery was queued, in seconds since 1970; None if none waits.
 
-        The time is the one of the last `load`, even if that delivery was sent since: then it is too early.
+        If that delivery was sent after the last `load`, its time is still returned, so the result is too early.
         """
         return self._since.get(webhook_id) if self.waiting[webhook_id] > 0 else None
 
     def add(self, webhook_id: str) -> None:
-        """Count a delivery that was queued, after the commit.
+        """Count a delivery. Call this after the commit that queued it.
 
         If more than `max_waiting` wait, a task is started that marks the oldest as failed.
         """

@@ -42,7 +42,7 @@ _UNABLE_CLASSES = ("53", "58", "XX", "25006", "3D", "28", "42501", *MISSING_STAT
 
 
 def classify(error: Exception) -> Failure:
-    """Return what an error of a batch means, or of another statement."""
+    """Return what an error means that a batch, or any other statement, has raised."""
     if isinstance(error, asyncpg.PostgresError):
         state = error.sqlstate or ""
         if state == DECLARED_DEAD:

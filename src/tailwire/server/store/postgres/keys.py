@@ -12,7 +12,7 @@ from tailwire.server.store.sql.keys import KeyRows
 
 MAX_CACHED_SCOPES = 1_000
 ALL_KEYS = "*"
-"""Stands for all API keys in a change of the kind `key`, where otherwise the hash of one is (hexadecimal)."""
+"""What a `Change` of the kind `key` has as its key if it concerns all API keys, in place of the hash of one."""
 
 
 class Keys(KeyRows):

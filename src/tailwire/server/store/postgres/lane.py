@@ -92,7 +92,7 @@ class Lane:
         keys: a hash of the secret keys that all servers of the database share; "" if it is not known yet.
         grace: seconds for which the users of this process still count as online after it has ended.
         on_batch: called after each batch with the seconds that it took until it was answered.
-        observer: told of each batch that has taken ids, before and after its futures are set; None for nobody.
+        observer: notified of each batch that has taken ids, before and after its futures are set; None for nobody.
         backend: the process id of the PostgreSQL backend that carries out the batches; the last one if the connection
             was lost; 0 before the first connection.
         renewed_at: when this process sent its last successful request for its lease (see `processes`), on the clock of
@@ -140,7 +140,7 @@ class Lane:
         return number
 
     def on_new_identity(self, call: Callable[[], None]) -> None:
-        """Call a function each time after others have declared this process dead and it has registered again.
+        """Register a function that is called after others have declared this process dead and it has registered again.
 
         What the process keeps in memory may be outdated then, and its leases are lost.
         """

@@ -36,7 +36,7 @@ class Leases:
         lane.on_new_identity(self._forget_leases)
 
     def on_taken(self, call: Callable[[frozenset[str]], None]) -> None:
-        """Call a function with the names of the leases that `take` has acquired, whenever there are any.
+        """Register a function that is called with the names of leases whenever `take` has acquired some.
 
         Leases that had stopped counting as held, because this process was too slow to renew, count as acquired again.
         """

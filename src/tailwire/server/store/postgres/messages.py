@@ -130,7 +130,8 @@ class Messages(MessageRows):
 def forget_last_edit(unit: Unit, message_id: int) -> None:
     """Add to a unit the steps that delete the message that announced the last edit of a message, if there is one.
 
-    The rows that belong to that announcement are deleted too. Without it, only the newest edit stays announced.
+    The rows that belong to that announcement are deleted too. Call this before a new edit is announced: only one
+    announcement is kept for each message.
     """
     for table in TABLES_OF_MESSAGES:
         unit.run(f"DELETE FROM {table} WHERE message_id = {_LAST_EDIT_ID}", id=message_id)

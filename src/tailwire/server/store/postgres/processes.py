@@ -96,7 +96,7 @@ class Processes:
         self.clock_offset = 0.0
 
     def on_servers(self, call: Callable[[int], None]) -> None:
-        """Call a function with `servers`, now and whenever a renewal finds another number."""
+        """Register a function that is called with `servers`, now and whenever a renewal finds another number."""
         self._on_servers.append(call)
         call(self.servers)
 

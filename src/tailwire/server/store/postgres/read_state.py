@@ -1,4 +1,7 @@
-"""What a conversation is for one user: how far they received and read it (`ReceiptLane`), and what they cleared."""
+"""Writes the read state: up to which message a user has received, read and cleared a conversation.
+
+Receipts are written by `ReceiptLane`.
+"""
 
 from __future__ import annotations
 
@@ -102,10 +105,11 @@ class ReadState(ReadStateRows):
 
 
 def record_all_without(unit: Unit, guid: str, leaver: MemberRow, now: int) -> None:
-    """Add to the unit that ends a membership: mark messages that only this member had not received or read.
+    """Add to a unit the steps that mark messages which only a leaving member had not received or read.
 
-    They now count as received or read by all, and the change log notes that for their senders. Call this before any
-    other step that has a result: `recorded_without` expects the results at the beginning of the answer.
+    These messages count as received or read by all from now on, and the change log notes that for their senders. Call
+    this before adding any other step that has a result: `recorded_without` expects the results at the beginning of the
+    answer.
 
     Args:
         leaver: the membership that ends.

@@ -49,7 +49,10 @@ class Starts:
         self.known = KnownStarts()
 
     def on_new(self, call: Callable[[], None]) -> None:
-        """Call a function whenever a new start has begun while this process runs: the database is an older copy now."""
+        """Register a function that is called whenever a new start has begun while this process runs.
+
+        In most cases the reason is that the database was reverted to an older copy.
+        """
         self._on_new.append(call)
 
     async def check(self, connection: Connection) -> None:

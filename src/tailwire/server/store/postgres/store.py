@@ -234,7 +234,10 @@ class PostgresStore:
         await self.lane.submit(Entry(unit=unit))
 
     def on_new_start(self, call: Callable[[], None]) -> None:
-        """Call a function whenever the database was reverted to an older copy while this process runs."""
+        """Register a function that is called whenever a new start has begun while this process runs.
+
+        In most cases the reason is that the database was reverted to an older copy.
+        """
         self.lane.starts.on_new(call)
 
     @property
@@ -258,7 +261,7 @@ class PostgresStore:
             self.lane.submit(Entry(unit=Unit())).add_done_callback(_retrieve)
 
     def on_write_failure(self, call: Callable[[], None]) -> None:
-        """Call a function after each batch that could not be written."""
+        """Set the function that is called after each batch that could not be written."""
         self.lane.errors.on_failure(call)
 
     async def close(self) -> None:

@@ -52,8 +52,8 @@ class Unit:
     before the batch.
 
     Attributes:
-        changes: what `invalidate` has reported without a message: kind and key of each.
-        with_message: what it has reported with the id of the unit's message, likewise.
+        changes: the kind and key of each change that `invalidate` reports under an id of its own.
+        with_message: the kind and key of each change that it reports under the id of the unit's message.
     """
 
     __slots__ = ("_encoded", "_steps", "changes", "with_message")
@@ -72,7 +72,7 @@ class Unit:
         self._step("seen", condition, values)
 
     def end_if(self, condition: str, **values: Value) -> None:
-        """Add a condition with which the unit ends early, here, if it holds."""
+        """Add a step that ends the unit early if a condition holds."""
         self._step("until", condition, values)
 
     def run(self, statement: str, **values: Value) -> None:
@@ -80,7 +80,7 @@ class Unit:
         self._step("do", statement, values)
 
     def run_required(self, statement: str, **values: Value) -> None:
-        """Add a statement as `run` does. If it changes no row, the unit ends early, here; the result is 0 then."""
+        """Add a statement as `run` does. If it changes no row, its result is 0, and it ends the unit early."""
         self._step("need", statement, values)
 
     def run_required_first(self, statement: str, **values: Value) -> int:
@@ -99,7 +99,7 @@ class Unit:
         self._step("rows", statement, values)
 
     def invalidate(self, kind: str, key: str, *, with_message: bool = False) -> None:
-        """Have all processes told to forget their cached copies of an object, once the unit was carried out to its end.
+        """Make all processes forget their cached copies of an object, once the unit was carried out to its end.
 
         Args:
             kind, key: the object, as in `ports.changes.Change`.

@@ -48,11 +48,11 @@ class Upkeep:
         self._task = asyncio.get_running_loop().create_task(self._run(), name="tailwire store upkeep")
 
     def on_cleanup(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Call a function at each cleanup of this process, so that it removes old records of its own."""
+        """Register a function that is called at each cleanup of this process, to remove other old records."""
         self._on_cleanup.append(call)
 
     def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Call a function after each renewal of the lease."""
+        """Register a function that is called after each renewal of the lease."""
         self._on_renewed.append(call)
 
     async def _run(self) -> None:

@@ -72,7 +72,7 @@ class Webhooks(WebhookRows):
         return fresh and self._loaded == self._changes
 
     async def load(self) -> None:
-        """Read again which webhooks want which events."""
+        """Replace what is cached, which webhooks want which events, with what the database has."""
         changes, began = self._changes, asyncio.get_running_loop().time()
         found: dict[str, list[str]] = {}
         for number, triggers in await self._db.rows(f"{TRIGGERS_SQL} ORDER BY id"):

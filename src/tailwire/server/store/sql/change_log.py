@@ -69,7 +69,7 @@ LIMIT {ROWS_PER_CLEANUP}) AS first WHERE at < :before OR number <= :below"""
 
 OF_USER_CONDITION = "subject = :own OR uid = :uid OR to_uid = :uid"
 OF_CONVERSATION_CONDITION = f"subject = :conversation AND kind <> {_GROUP_REMOVED_KIND}"
-"""Selects the entries that are removed together with a conversation: all but the one that its group was deleted."""
+"""Selects the entries that are removed with a conversation: all except the entry that says its group was deleted."""
 OF_PRUNED_MESSAGES_CONDITION = f"""message_id BETWEEN 1 AND (SELECT pruned_id FROM app) AND kind <> {_ENDED_KIND}
 AND NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = change_log.message_id)"""
 

@@ -105,7 +105,10 @@ class ReadQueue:
         self._grant()
 
     def pass_on(self) -> None:
-        """Grant one more turn than the limit, because a read takes long. Give back its turn with `passed_on=True`."""
+        """Let another read start, although one that takes long still has its turn.
+
+        That turn must then be given back with `passed_on=True`.
+        """
         self._free += 1
         self._grant()
 

@@ -1,4 +1,4 @@
-"""What a conversation is for one user (`ReadStateRow`): what the stores share (see `store.sql`)."""
+"""The read state of each user in each conversation (`ReadStateRow`): what the stores share (see `store.sql`)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ AND k.uid = :uid WHERE c.conversation_id = :conversation
 AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id)
 AND (EXISTS (SELECT 1 FROM participants s WHERE s.conversation_id = c.conversation_id AND s.uid = :uid)
 OR EXISTS (SELECT 1 FROM members s WHERE s.guid = :guid AND s.uid = :uid)))"""
-"""The condition that a conversation is in the list of a user that `ConversationRows` reads."""
+"""The condition that `ConversationRows` lists a conversation, with the guid if it is that of a group, for a user."""
 _PINNED = "SELECT 1 FROM marks o WHERE o.uid = :uid AND o.pinned_at IS NOT NULL"
 _MAY_BE_PINNED = (
     f"((SELECT count(*) FROM ({_PINNED}) AS n) < CAST(:most AS bigint)"
@@ -58,7 +58,7 @@ _MAY_BE_PINNED = (
 def column_setting(
     column: str, conversation: ConversationKey, uid: str, value: int | str | None
 ) -> tuple[str, dict[str, Any]]:
-    """Return the statement that sets a column of `marks`, which is what a conversation is for one user, and its values.
+    """Return the statement that sets a column of a user's read state (the table `marks`), and the statement's values.
 
     The statement changes no row if the column has this value already. It never lowers `cleared_id`, except to reset it.
 

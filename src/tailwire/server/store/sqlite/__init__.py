@@ -1,4 +1,4 @@
-"""The store on a SQLite file: a writer thread with group commit, readers that never wait, the full-text index.
+"""The store on a SQLite file: a thread that writes, reads that never wait for it, and the full-text index.
 
 Methods that belong to an interface of `ports` or of `store.sql` are documented there.
 

@@ -23,8 +23,8 @@ _EXPIRED_SQL = "DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?
 class Audit(AuditRows):
     """`AuditStore` on SQLite.
 
-    The writer passes each operation to `accompany`, which adds the entry of the request to the first one. So the
-    store's other classes need no code for the audit log.
+    The writer passes each operation to `accompany`, which adds the entry of a request to the request's first operation.
+    So the store's other classes need no code for the audit log.
     """
 
     def __init__(self, database: Database, world: World) -> None:

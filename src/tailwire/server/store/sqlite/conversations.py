@@ -1,4 +1,4 @@
-"""Conversations: creates one that has no message yet."""
+"""Creates conversations that have no message yet."""
 
 from __future__ import annotations
 

@@ -101,18 +101,23 @@ class Database:
         return self.writer.submit(operation)
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call a function after the commit. For use in an operation of the writer: see `Writer.after_commit`."""
+        """Register a function that is called once, after the commit of the operation that calls this.
+
+        See `Writer.after_commit`.
+        """
         self.writer.after_commit(call)
 
     def on_rollback(self, reload: Callable[[sqlite3.Connection], None]) -> None:
-        """Call a function in the writer's thread after each rollback.
+        """Register a function that is called in the writer's thread after each rollback.
 
         It gets the writer's connection, to read again what operations have counted in memory.
         """
         self._on_rollback.append(reload)
 
     def on_commit(self, call: Callable[[int], None]) -> None:
-        """Call a function in the writer's thread after each commit, with `last_id`, before any result is set.
+        """Register a function that is called in the writer's thread after each commit, before any result is set.
+
+        It gets `last_id`.
 
         The function must not raise.
         """

@@ -55,7 +55,7 @@ class Messages(MessageRows):
         return stored
 
     def insert(self, c: sqlite3.Connection, d: Draft, act: GroupAct | None = None) -> Stored:
-        """Store a message in an operation of the writer, or return the earlier one with this muid of the sender.
+        """Store a message, or return an earlier one with this muid. For use in an operation of the writer.
 
         Args:
             act: requires the sender to be a member of the group, and explains a refusal; None to require nothing.

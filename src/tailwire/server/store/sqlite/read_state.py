@@ -1,4 +1,4 @@
-"""What a conversation is for one user: how far they received and read it, and what they cleared for themselves."""
+"""Writes the read state: up to which message a user has received, read and cleared a conversation."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ _EXPIRED_SQL = """DELETE FROM request_numbers WHERE key IN
 class RequestNumbers:
     """`RequestNumberStore` on SQLite.
 
-    The writer passes each operation to `accompany`, which adds the number of the request to the first one.
+    The writer passes each operation to `accompany`, which adds the number of a request to its first operation.
     """
 
     def __init__(self, database: Database, world: World) -> None:

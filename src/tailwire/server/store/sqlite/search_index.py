@@ -95,7 +95,7 @@ class SearchIndex:
     ) -> None:
         """Replace the words of a message in the index. For use in the operation that edits or deletes the message.
 
-        Does nothing if the message is not indexed yet: then it is indexed later as it is by then.
+        Does nothing if the message is not indexed yet: it will be indexed later, with its new text.
 
         Args:
             c: the writer's connection.

@@ -20,7 +20,7 @@ def check_group_act(c: sqlite3.Connection, act: GroupAct) -> GroupStanding:
     """Check an act in a group, and return the standing on which it was allowed.
 
     Args:
-        c: any connection; in an operation of the writer its own.
+        c: the connection to read with; within an operation of the writer, the writer's.
         act: the act.
 
     Raises:
@@ -50,7 +50,7 @@ def check_message_act(c: sqlite3.Connection, act: MessageAct) -> MessageStanding
     """Check an act on a message, and return the standing on which it was allowed.
 
     Args:
-        c: any connection; in an operation of the writer its own.
+        c: the connection to read with; within an operation of the writer, the writer's.
         act: the act.
 
     Raises:

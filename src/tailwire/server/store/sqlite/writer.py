@@ -46,7 +46,7 @@ class Writer:
         errors: records whether the file can be written to.
         accompaniments: functions that `submit` calls with each operation and its future. Each returns the operation
             that runs in its place, such as one that also stores an audit log entry.
-        on_transaction: called in that thread after each commit with the seconds that the transaction took.
+        on_transaction: called in the executor's thread after each commit with the seconds that the transaction took.
         on_results: called in the event loop's thread after the results of a batch of operations were set. It must not
             raise.
     """
@@ -92,10 +92,10 @@ class Writer:
         return future
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Have a function called after the commit, in the event loop's thread and before any result is set.
+        """Register a function that is called once, after the commit of the operation that calls this.
 
-        For use in an operation. If that is rolled back, the function is not called. If the same function is passed
-        several times in a row, it is called once. It must not raise.
+        It is called in the event loop's thread, before any result is set. If the operation is rolled back, it is not
+        called. A function that is passed several times in a row is called once. It must not raise.
         """
         if call not in self._after[-1:]:
             self._after.append(call)
