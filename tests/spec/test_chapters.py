@@ -647,6 +647,17 @@ async def test_group_is_changed_and_found_by_its_members(stage):
         assert [g.guid for g in await builder.build(chat).fetch_next()] == guids
 
 
+async def test_group_keeps_what_a_change_does_not_name(stage):
+    alice, *_ = await enter_a_club(stage)
+    before = await alice.chat.get_group("club")
+    described = await alice.chat.update_group(Group("club", description="d"))
+    assert (described.name, described.description) == (before.name, "d")
+    emptied = await alice.chat.update_group(Group("club", description="", metadata={"n": 1}))
+    assert (emptied.name, emptied.description, emptied.metadata) == (before.name, None, {"n": 1})
+    renamed = await alice.chat.update_group(Group("club", "Renamed"))
+    assert (renamed.name, renamed.metadata) == ("Renamed", {"n": 1})
+
+
 async def test_owner_transfers_a_group_and_the_new_one_deletes_it(stage):
     alice, bob, _ = await enter_a_club(stage)
     await assert_refused("ERR_GROUP_NO_CLEARANCE", bob.chat.transfer_group_ownership("club", "bob"))

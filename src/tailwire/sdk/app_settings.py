@@ -251,7 +251,7 @@ class AppSettingsBuilder:
 
         Args:
             on: False disables the outbox (the builder's default).
-            limit: the maximum number of queued messages.
+            limit: the maximum number of messages that wait to be sent; those that failed do not count.
         """
         return self._with(outbox_limit=int(limit) if on else 0)
 

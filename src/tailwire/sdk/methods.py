@@ -285,8 +285,9 @@ class ClientMethods(CallingClient):
     async def login(self, uid: str, *, auth_key: str) -> User:
         """Log a user in with the app's auth key. For development: the key must not be part of an app that you ship.
 
-        If the user is logged in already, their session continues with its token and position, and missed messages are
-        handed over; a token that the server rejects is replaced. The session of another user ends on this device.
+        If the user is logged in on this device already, their saved session continues: it keeps its token, unless the
+        server rejects it, and messages that were missed arrive as events. The session of another user ends on this
+        device.
 
         ```python
         await chat.login("alice", auth_key="…")
@@ -304,17 +305,17 @@ class ClientMethods(CallingClient):
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `LOGIN_IN_PROGRESS` while another
                 login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when the
                 user does not exist; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`
-                when the app id is; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read; `NO_INTERNET_CONNECTION`
-                when the server is not reached, except when the user is logged in already; or another code of the
-                server.
+                when the app id is wrong; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
+                `NO_INTERNET_CONNECTION` when the server is not reached, except when the user is logged in already; or
+                another code of the server.
         """
         return await self._calls.logins.login(uid, auth_key=auth_key)
 
     async def login_with_auth_token(self, auth_token: str) -> User:
         """Log a user in with an auth token that your backend made. For production.
 
-        With the token of the saved session, that session continues. Another token of the same user replaces the saved
-        one, and missed messages are handed over. The session of another user ends on this device.
+        If the user is logged in on this device already, their saved session continues, with this token, and messages
+        that were missed arrive as events. The session of another user ends on this device.
 
         Args:
             auth_token: the user's auth token, made with the server's REST API.
@@ -483,8 +484,9 @@ class ClientMethods(CallingClient):
             uid: the uid of the other user of the conversation.
             guid: the guid of the conversation's group. Without uid and guid, the messages of all conversations of the
                 logged-in user.
-            before: the id of a message: those before it, newest first; 0 begins with the newest.
-            after: the id of a message: those after it, oldest first, whatever `before` is; 0 for none.
+            before: the id of a message; yields the messages before it, newest first. 0 begins with the newest message.
+            after: the id of a message; yields the messages after it, oldest first, and ignores `before`. 0 uses
+                `before`.
             limit: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
@@ -624,7 +626,7 @@ class ClientMethods(CallingClient):
         return self._calls.outbox.queue_message(message)
 
     def queued_messages(self) -> list[OutboxEntry]:
-        """Return the entries of messages that are pending or have failed, in the order in which they will be sent.
+        """Return the entries of messages that are pending or have failed, in the order of the queue.
 
         Raises:
             CometChatException: `OUTBOX_NOT_ENABLED` without `AppSettingsBuilder.keep_unsent_messages()`.
@@ -1247,8 +1249,8 @@ class ClientMethods(CallingClient):
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
-            group: with `guid`, `name` (even if it stays the same) and the new values. An `icon` or `description` that
-                is None, and empty `metadata` or `tags`, stay as they are.
+            group: with `guid` and the new values. An empty `name`, an `icon` or `description` that is None, and empty
+                `metadata` or `tags` stay as they are.
 
         Returns:
             The changed group.

@@ -123,8 +123,8 @@ class GroupCalls:
         """Change the name, icon, description, metadata and tags of a group. Its guid, type and password stay.
 
         Args:
-            group: with `guid`, `name` (even if it stays the same) and the new values. An `icon` or `description` that
-                is None, and empty `metadata` or `tags`, stay as they are.
+            group: with `guid` and the new values. An empty `name`, an `icon` or `description` that is None, and empty
+                `metadata` or `tags` stay as they are.
 
         Returns:
             The changed group.
@@ -134,8 +134,8 @@ class GroupCalls:
                 user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a participant; or another code
                 of the server.
         """
-        fixed = ("guid", "type", "password")
-        body = {k: v for k, v in group_to_wire(group).items() if k not in fixed}
+        unchanged = ("guid", "type", "password") if group.name else ("guid", "type", "password", "name")
+        body = {k: v for k, v in group_to_wire(group).items() if k not in unchanged}
         path = f"/groups/{quoted(group.guid)}"
         changed = await self._parts.requests.fetch(group_from_wire, "PUT", path, body=body)
         self._parts.own.notify(GroupUpdated(changed))

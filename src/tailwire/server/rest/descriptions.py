@@ -51,7 +51,7 @@ QUERY_PARAMETERS = {
     "onBehalfOf": "Only entries of requests on behalf of the user with this uid.",
     "onlyDeactivated": "Only deactivated users (REST keys).",
     "onlyDeleted": "Only deleted messages.",
-    "onlyUpdates": "With `updatedAt`: only messages that existed at that time and have changed since.",
+    "onlyUpdates": "With `updatedAt`: only messages that have changed since they were sent.",
     "parentId": "Only replies in the thread of the message with this id.",
     "pinned": "Only what is pinned.",
     "receiverType": "Only messages to receivers of this type: user or group.",
