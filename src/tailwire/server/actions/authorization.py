@@ -1,7 +1,8 @@
 """Finds the groups, messages and users that a caller names, and checks what the caller may do to them.
 
 A read is checked against the current state. For a change, an action builds an act: a description of the change with a
-condition, which the store checks in the transaction that writes. API keys are checked in `sessions`.
+condition, which the store checks in the transaction that writes. The permission tables are in `rules.permissions`. API
+keys are checked in `sessions`.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Authorizer:
         The membership is None for a caller who is not a member, and for the app itself.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: this cannot be a guid; ERR_GUID_NOT_FOUND: there is no such group; or the code in
+            Refused: ERR_BAD_REQUEST: the guid is malformed; ERR_GUID_NOT_FOUND: there is no such group; or the code in
                 the permission table.
         """
         if caller.system:
@@ -71,7 +72,7 @@ class Authorizer:
             also: a further condition, checked after the permission; raises `Refused` if it does not hold.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: this cannot be a guid.
+            Refused: ERR_BAD_REQUEST: the guid is malformed.
         """
 
         def check(standing: GroupStanding) -> None:
@@ -116,7 +117,7 @@ class Authorizer:
             also: a further condition on the message, checked last; raises `Refused` if it does not hold.
 
         Raises:
-            Refused: ERR_MESSAGE_ID_NOT_FOUND: this cannot be a message id.
+            Refused: ERR_MESSAGE_ID_NOT_FOUND: the id is malformed.
         """
 
         def check(standing: MessageStanding) -> None:
@@ -164,7 +165,7 @@ class Authorizer:
         """Return the normalized uid of a user, if the caller may perform an operation on them.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: the user does not exist, or is
+            Refused: ERR_BAD_REQUEST: the uid is malformed; ERR_UID_NOT_FOUND: the user does not exist, or is
                 deactivated; or the code in the permission table.
         """
         uid = identifier(uid, "uid")

@@ -54,7 +54,7 @@ class ChangeFrames:
         }
 
     async def frames_for(self, caller: Caller, rows: Sequence[ChangeRow]) -> list[bytes]:
-        """Return the frames of entries for one reader, in their order, without those that the reader may not see (now).
+        """Return the frames of entries for one reader, in the same order. Entries that they may not see are left out.
 
         Each frame contains the entry's `number`, and in `after` the id of the message after which it happened.
 

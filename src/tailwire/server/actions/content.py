@@ -76,7 +76,7 @@ async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Di
         max_bytes: the limit for the size of `data`.
 
     Raises:
-        Refused: with the code of the catalogue for what is wrong.
+        Refused: with the code of `wire.catalogue` for what is wrong.
     """
     raw_bytes = bytes(raw)
     try:

@@ -29,8 +29,8 @@ MAX_ATTEMPTS = 20
 Write = Callable[[ConversationView], Awaitable[tuple[ConversationView, int | None]]]
 """Writes a change of a conversation in a user's list, and returns the changed conversation and a number.
 
-This is the number of the change in the change log; 0 if nothing had to be changed; None if nothing was written, because
-the conversation is no longer in the list, or as many are pinned as may be. Then it is read and written once more.
+The number is that of the change in the change log; 0 if nothing had to be changed; None if nothing was written, because
+the conversation has left the list or another one was pinned meanwhile. Then `_change` reads it and calls this again.
 """
 
 

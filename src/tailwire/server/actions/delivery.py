@@ -127,11 +127,11 @@ class Delivery:
         return self._message(row, json, device_in(row.body), message)
 
     def publish_typing(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
-        """Publish that the caller started or stopped typing, as `body` says, to a user or a group."""
+        """Publish to a user or a group that the caller started or stopped typing, as `body` says."""
         self._ephemeral(FrameType.TYPING, caller, receiver, receiver_type, body, droppable=True)
 
     def publish_transient(self, caller: Caller, receiver: str, receiver_type: str, body: dict[str, Any]) -> None:
-        """Publish a message that is not stored to a user or a group."""
+        """Publish to a user or a group a message that is not stored."""
         self._ephemeral(FrameType.TRANSIENT, caller, receiver, receiver_type, body, droppable=False)
 
     def _ephemeral(

@@ -23,8 +23,8 @@ class Outgoing(NamedTuple):
         data: the content, an encoded JSON object.
         muid: the id that the client gave the message, or None. If a user sends several messages with the same one, only
             the first is stored, so that a send can be repeated.
-        parent_id: the message in whose thread it is a reply, or None.
-        quoted_message_id: the message that it quotes, or None.
+        parent_id: the id of the message to which it replies in a thread, or None.
+        quoted_message_id: the id of the message that it quotes, or None.
     """
 
     receiver: str | None
@@ -54,7 +54,7 @@ class References(NamedTuple):
 
     Attributes:
         fields: further fields of the message's JSON form, such as `muid` and `tags`.
-        parent: the message in whose thread it is a reply, or None.
+        parent: the message to which it replies in a thread, or None.
         quoted: the message that it quotes, or None.
     """
 

@@ -37,7 +37,7 @@ class Export:
             they have left. Secrets and the content of files are not included.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: there is no such user.
+            Refused: ERR_BAD_REQUEST: the uid is malformed; ERR_UID_NOT_FOUND: there is no such user.
         """
         row = await self._store.users.get(identifier(uid, "uid"))
         if row is None:

@@ -151,7 +151,7 @@ class Keys:
     # Auth tokens.
 
     async def tokens(self, uid: str, *, limit: int, offset: int) -> tuple[list[TokenRow], int]:
-        """Return a page of a user's auth tokens, and how many there are.
+        """Return a page of a user's auth tokens, newest first, and how many there are.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND.

@@ -66,7 +66,7 @@ class MemberActions:
             extras: returns further content of the message, or None if there is none.
 
         Returns:
-            A function like `extras`: both are called with the group and the two memberships before the change.
+            The function. It and `extras` get the group and the memberships of both users before the change.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: one of the two users does not exist, or is deactivated.

@@ -96,7 +96,7 @@ class Members:
         return replace(criteria, guid=found.guid, online_uids=online)
 
     async def list_banned(self, caller: Caller, criteria: MemberFilter) -> tuple[list[BanView], int]:
-        """Return a page of the users who are banned from a group, and how many there are.
+        """Return a page of the users who are banned from a group, sorted by uid, and how many there are.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
@@ -207,7 +207,7 @@ class Members:
     # Acting on others.
 
     async def add(self, caller: Caller, guid: str, new: MemberLists) -> Mapping[str, Mapping[str, Outcome]]:
-        """Add members to a group, and ban users from it. That one of them is refused does not stop the others.
+        """Add members to a group, and ban users from it. A refusal for one of them does not affect the others.
 
         Returns:
             The outcomes by uid, in four mappings with the keys `admins`, `moderators`, `participants` and

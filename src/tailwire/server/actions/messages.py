@@ -72,7 +72,7 @@ class Messages:
             is returned, even if they may no longer send to the receiver.
 
         Raises:
-            Refused: with the code of the catalogue for what is wrong.
+            Refused: with the code of `wire.catalogue` for what is wrong.
         """
         rules.check_receiver(message.receiver, message.receiver_type)
         receiver, receiver_type = identifier(message.receiver or "", "receiver"), message.receiver_type or ""
@@ -282,10 +282,10 @@ class Messages:
         return self._store.start
 
     async def pruned_until(self, caller: Caller, after: int | None) -> int:
-        """Return the highest id of the messages that were removed for their age and that the caller may have missed.
+        """Return the highest id of messages that the caller may have missed as they were removed for age; 0 if none.
 
         Args:
-            after: the id after which the client reads on; None if it has no position yet, and so misses nothing (0).
+            after: the id after which the client reads on; None if it has no position yet, and so misses nothing.
         """
         if after is None or caller.system:
             return 0
@@ -299,7 +299,7 @@ class Messages:
             new_tags: the new tags, which replace the old ones; None keeps the tags.
 
         Raises:
-            Refused: with the code of the catalogue for what is wrong.
+            Refused: with the code of `wire.catalogue` for what is wrong.
         """
         act = self._authorizer.message_act(caller, message_id, "edit", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
@@ -339,7 +339,7 @@ class Messages:
                 the caller is a REST key.
 
         Raises:
-            Refused: with the code of the catalogue for what is wrong.
+            Refused: with the code of `wire.catalogue` for what is wrong.
         """
         permanent = permanent and caller.key
         check = rules.check_removable if permanent else rules.check_changeable

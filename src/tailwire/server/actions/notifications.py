@@ -289,7 +289,7 @@ class Notifications:
             limit: how many to return at most.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: the status is another one.
+            Refused: ERR_BAD_REQUEST: the status is not one of these.
         """
         if status not in NOTIFICATION_TIMES:
             raise Refused("ERR_BAD_REQUEST", {"status": f"Use {', '.join(NOTIFICATION_TIMES)}."})

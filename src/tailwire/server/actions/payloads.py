@@ -64,7 +64,7 @@ def user_payload(view: UserView) -> dict[str, Any]:
 
 
 def block_flags(blocks: Blocks) -> dict[str, Any]:
-    """Return the fields that report the blocks between a user and the reader: none, `blockedByMe…`, `hasBlockedMe…`."""
+    """Return the fields that report the blocks between a user and the reader; {} if neither has blocked the other."""
     mine, theirs = blocks
     if mine is None and theirs is None:
         return {}

@@ -186,7 +186,9 @@ class Reactions:
         return [msgspec.Raw(s) for s in rendered], total
 
     async def flag(self, caller: Caller, message_id: str, reason: str, remark: str | None) -> int:
-        """Report a message to the moderators of the app. Return the message's id.
+        """Report a message to those who operate the app. Return the message's id.
+
+        If the caller has reported it before, the new report replaces that one.
 
         Args:
             caller: who reports it.

@@ -59,7 +59,7 @@ class Receipts:
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND, also for a message that the caller may not read; ERR_BAD_REQUEST: the
-                action is another; RECEIPTS_TEMPORARILY_BLOCKED: the server has too much to do.
+                action is not one of these; RECEIPTS_TEMPORARILY_BLOCKED: the server has too much to do.
         """
         self._check_load()
         if action not in ("delivered", "read"):

@@ -35,7 +35,7 @@ class Relations:
     # Blocks.
 
     async def block(self, caller: Caller, uids: list[str], *, take_back: bool = False) -> Mapping[str, str | Refused]:
-        """Block users, or unblock them. That one of them is refused does not stop the others.
+        """Block users, or unblock them. A refusal for one of them does not affect the others.
 
         Args:
             caller: the user who blocks them.
@@ -100,7 +100,7 @@ class Relations:
     async def befriend(
         self, caller: Caller, uids: list[str], *, with_conversation: bool = False
     ) -> Mapping[str, Refused | None]:
-        """Make the caller and other users friends. That one of them is refused does not stop the others.
+        """Make the caller and other users friends. A refusal for one of them does not affect the others.
 
         Args:
             caller: the user.

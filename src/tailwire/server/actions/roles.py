@@ -139,7 +139,7 @@ class Roles:
         """Check that the caller's role permits them to write to a user.
 
         Raises:
-            Refused: ERR_NOT_A_FRIEND: the role permits to write only to friends, and the receiver is not a friend.
+            Refused: ERR_NOT_A_FRIEND: the role permits writing only to friends, and the receiver is not a friend.
         """
         if caller.system or receiver == caller.uid:
             return

@@ -111,7 +111,7 @@ class Sessions:
             on_behalf_of: the uid of the user; "" for the app itself.
 
         Raises:
-            Refused: as in `check_key`; ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: the user does not
+            Refused: as in `check_key`; ERR_BAD_REQUEST: the uid is malformed; ERR_UID_NOT_FOUND: the user does not
                 exist, or is deactivated.
         """
         await self.check_key(key, "administer")
@@ -169,7 +169,7 @@ class Sessions:
             device: a row whose fields about the device are stored with the token; its other fields are ignored.
 
         Raises:
-            Refused: ERR_BAD_REQUEST: this cannot be a uid; ERR_UID_NOT_FOUND: the user does not exist, or is
+            Refused: ERR_BAD_REQUEST: the uid is malformed; ERR_UID_NOT_FOUND: the user does not exist, or is
                 deactivated; ERR_TOO_MANY_REQUESTS: too many tokens were created for this uid.
         """
         uid = identifier(uid, "uid")

@@ -272,7 +272,7 @@ class Files:
             await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
 
     async def reserve(self, uid: str) -> Reservation:
-        """Return a reservation for an upload that a user begins, by which its bytes count while it is in progress.
+        """Return a reservation for an upload that a user begins, so that its bytes count while it is in progress.
 
         Call its `end` when the upload has succeeded or failed.
         """

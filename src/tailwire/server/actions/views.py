@@ -15,7 +15,7 @@ class Blocks(NamedTuple):
 
     Attributes:
         by_reader_at: when the reader blocked the user, in seconds since 1970; None if they have not.
-        by_user_at: when the user blocked the reader, likewise.
+        by_user_at: when the user blocked the reader, in seconds since 1970; None if they have not.
     """
 
     by_reader_at: int | None = None

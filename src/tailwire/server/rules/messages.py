@@ -48,7 +48,7 @@ def check_content(
         max_bytes: the limit for `size`.
 
     Raises:
-        Refused: with the code of the catalogue for what is missing or wrong.
+        Refused: with the code of `wire.catalogue` for what is missing or wrong.
     """
     if size > max_bytes:
         raise Refused("ERR_INVALID_MESSAGE_DATA", f"data has {size} bytes. Send at most {max_bytes}.")
