@@ -22,7 +22,7 @@ class Backend:
     """The backend of the lab's app. It connects to the server directly, not over a phone's line.
 
     Attributes:
-        refused: users who get no new token; the backend returns their old one.
+        refused: uids of users who get no new token: `request_token` returns their latest one, which may be revoked.
     """
 
     def __init__(self, server: ServerProcess) -> None:
@@ -33,7 +33,10 @@ class Backend:
 
     @contextmanager
     def refusing(self, uid: str, refused: bool) -> Iterator[None]:
-        """Refuse new tokens to a user, or stop refusing. Undone if the body of the `with` statement fails."""
+        """Add a user to `refused`, or remove them if `refused` is False.
+
+        The change lasts beyond the `with` block, unless the block raises: then it is undone.
+        """
         before = uid in self.refused
         self._set_refused(uid, refused)
         try:
@@ -46,10 +49,11 @@ class Backend:
         (self.refused.add if refused else self.refused.discard)(uid)
 
     async def request_token(self, uid: str) -> str:
-        """Return a new auth token for a user; their last one again if they are in `refused`.
+        """Return a new auth token for a user. If they are in `refused`, return the latest one that was created.
 
         Raises:
             BackendFailed: if the request fails.
+            KeyError: if they are in `refused` before the first token was created.
         """
         if uid not in self.refused:
             made = await self._request("POST", uid)

@@ -35,10 +35,13 @@ class ChromiumUnavailable(Exception):
 
 
 def find(program: str = "") -> str:
-    """Return the path of a Chromium: the given one, $TAILWIRE_CHROMIUM, or one on the PATH.
+    """Return the path of a Chromium or Chrome.
+
+    Args:
+        program: its path or name; "" for the one that `$TAILWIRE_CHROMIUM` names, or the first known one on the PATH.
 
     Raises:
-        ChromiumUnavailable: if none is found.
+        ChromiumUnavailable: if the program is not found.
     """
     named = program or os.environ.get(PATH_VARIABLE, "")
     if named:
@@ -67,7 +70,7 @@ class Browser:
         self._session = ""
 
     async def read(self) -> None:
-        """Read the browser's messages until it ends. Calls that wait for a result then fail."""
+        """Process the browser's messages until the connection ends; pending calls then raise `ChromiumUnavailable`."""
         with suppress(ConnectionClosed):  # as when the browser crashes or is killed
             async for text in self._socket:
                 self._take(json.loads(text))
@@ -108,7 +111,11 @@ class Browser:
             raise ChromiumUnavailable(f"the browser did not respond to {method}") from None
 
     async def notify(self, method: str, **parameters: Any) -> None:
-        """Call a DevTools method without waiting for its result."""
+        """Call a DevTools method without waiting for its result, which is discarded.
+
+        Raises:
+            websockets.exceptions.ConnectionClosed: if the browser has ended.
+        """
         await self._send_call(next(self._numbers), method, parameters)
 
     async def _send_call(self, number: int, method: str, parameters: dict[str, Any]) -> None:
@@ -116,11 +123,19 @@ class Browser:
         await self._socket.send(json.dumps(request | ({"sessionId": self._session} if self._session else {})))
 
     def on_event(self, event: str, handler: Callable[[dict[str, Any]], None]) -> None:
-        """Call a function with the parameters of each event of this name, instead of a former function."""
+        """Set the function that is called with the parameters of each DevTools event of this name.
+
+        It replaces the function that was set before.
+        """
         self._handlers[event] = handler
 
     async def open(self, url: str, width: int, height: int) -> None:
-        """Open a page with a viewport in pixels.
+        """Open a page in a new tab, to which later calls then refer. Does not wait until the page has loaded.
+
+        Args:
+            url: the URL of the page.
+            width: the width of its viewport in pixels.
+            height: the height of its viewport in pixels.
 
         Raises:
             ChromiumUnavailable: as for `call`.
@@ -135,7 +150,7 @@ class Browser:
         await self.call("Page.navigate", url=url)
 
     async def evaluate(self, code: str) -> Any:
-        """Run JavaScript in the page and return its value; promises are awaited.
+        """Run JavaScript in the page and return its value, as JSON carries it. Promises are awaited.
 
         Raises:
             ChromiumUnavailable: if the code fails, or as for `call`.
@@ -148,10 +163,10 @@ class Browser:
 
 @asynccontextmanager
 async def launched(program: str) -> AsyncIterator[Browser]:
-    """Run a Chromium for the duration of the context.
+    """Start a headless Chromium with an empty profile, and yield a connection to it. It is killed at the end.
 
     Args:
-        program: the path of the Chromium.
+        program: the path of the Chromium, as returned by `find`.
 
     Raises:
         ChromiumUnavailable: if the browser does not start.

@@ -1,6 +1,6 @@
-"""The events of a lab, in order: kept for late pages and for the recording, and sent to listening pages.
+"""The events of a lab, in order: sent to the open pages, and kept for pages opened later and for the recording.
 
-Rule: bounded. A page that does not keep up is disconnected, and gets the whole log when it reconnects.
+Rule: bounded. A page that does not keep up is disconnected, and gets all kept events when it reconnects.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ MAX_WAITING_EVENTS = 1000
 MAX_LISTENERS = 16
 
 Event = dict[str, Any]
+"""An event: `at` (seconds since the lab began), `kind`, and the fields of its kind (`recording.KINDS`)."""
 
 
 def is_text(text: str) -> bool:
@@ -35,20 +36,23 @@ class EventLog:
 
     @property
     def now(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the lab began, rounded to milliseconds."""
         return round(asyncio.get_running_loop().time() - self.begin, 3)
 
     @property
     def events(self) -> list[Event]:
-        """The latest events, oldest first."""
+        """The kept events, oldest first: the latest `MAX_EVENTS`."""
         return list(self._events)
 
     def add(self, kind: str, *, keep: bool = True, **fields: Any) -> None:
-        """Add an event and send it to all listening pages.
+        """Add an event and put it into all queues of `listen`.
+
+        A queue with `MAX_WAITING_EVENTS` unread events gets None instead, and no further events.
 
         Args:
             kind: the kind of the event.
             keep: whether to keep it; otherwise only pages that listen now get it.
+            fields: the other fields of the event; their values can be written as JSON.
         """
         event = {"at": self.now, "kind": kind, **fields}
         if keep:
@@ -60,10 +64,13 @@ class EventLog:
                 queue.put_nowait(event)
 
     def listen(self) -> asyncio.Queue[Event | None]:
-        """Return a queue of future events; None in it marks the end.
+        """Return a queue of future events.
+
+        None in it means that no further event follows: the log was closed, or too many events were not read.
+        Call `leave` when the queue is no longer read.
 
         Raises:
-            RuntimeError: if too many pages listen.
+            RuntimeError: if `MAX_LISTENERS` pages listen already.
         """
         if len(self._listeners) >= MAX_LISTENERS:
             raise RuntimeError(f"{MAX_LISTENERS} pages show this lab already: close one")
@@ -72,12 +79,12 @@ class EventLog:
         return queue
 
     def leave(self, queue: asyncio.Queue[Event | None]) -> None:
-        """Stop sending events to a queue, and put the None that ends it."""
+        """Stop adding events to a queue of `listen`, and put the None that ends it. Without effect if it has ended."""
         if queue in self._listeners:
             del self._listeners[queue]
             queue.put_nowait(None)
 
     def close(self) -> None:
-        """End all queues."""
+        """End all queues of `listen` with None."""
         for queue in list(self._listeners):
             self.leave(queue)

@@ -12,6 +12,11 @@ PHASES_FILE = files("tailwire.lab") / "phases.json"
 
 
 def phase_graph() -> dict[str, Any]:
-    """Return the phases and the edges between them: `from`, `to`, and the `events` that lead along it."""
+    """Return the graph of the connection's phases, JSON-ready.
+
+    Returns:
+        `phases`, a list of names; and `edges`, a list of dicts: the phases `from` and `to`, and `events`, the names of
+        the events that cause this transition.
+    """
     edges = json.loads(PHASES_FILE.read_text(encoding="utf-8"))
     return {"phases": [str(phase) for phase in Phase], "edges": edges}

@@ -26,7 +26,7 @@ class Lab:
 
     Args:
         folder: the folder for the server's data.
-        slow: latency of the lines, each way, in units of 50 ms; 1 and less add none.
+        slow: sets the latency of the phones' lines to 50 ms times this factor, each way; 1 or less adds no latency.
 
     Attributes:
         log: the events.
@@ -50,10 +50,12 @@ class Lab:
         self._up = False
 
     async def start(self) -> None:
-        """Start the server and the phones.
+        """Start the server and the phones, which log in.
 
         Raises:
             RuntimeError: if the server does not start; the message contains its output.
+            BackendFailed: if no auth token can be created for a phone.
+            CometChatException: if a phone cannot log in.
         """
         await self.server.start()
         self.log.begin = asyncio.get_running_loop().time()
@@ -89,13 +91,13 @@ class Lab:
         await self.close()
 
     def do(self, whom: str, what: str, text: str = "") -> None:
-        """Use a switch of a phone or of the server.
+        """Use a switch of a phone or of the server. Does not wait for its effect, which the log shows.
 
         Args:
             whom: `alice`, `bob` or `server`.
-            what: the switch: for the server `kill`, `restart`, `overload` or `calm`; for a phone those of
-                `Phone.do`.
-            text: the text of a message to send.
+            what: the switch: for the server `kill`, `restart` (starts a killed server, too), `overload` (it gets
+                little CPU time until `calm`) or `calm`; for a phone those of `Phone.do`.
+            text: the text of the message for a phone's switch `send`.
 
         Raises:
             Refused: if there is no such switch, or it cannot be used now.
@@ -118,13 +120,13 @@ class Lab:
             raise Refused(f"unknown {whom!r}: use one of {', '.join(self.phones)}, server")
 
     def dumps(self) -> dict[str, list[dict[str, Any]]]:
-        """Return the dumps of the connections, by phone."""
+        """Return the dumps of each phone's connections by the uid of its user (see `Phone.dumps`)."""
         return {name: phone.dumps() for name, phone in self.phones.items()}
 
     # The server.
 
     async def wait_server_settled(self) -> None:
-        """Wait until the server is neither being started nor stopped, so that its switches can be used."""
+        """Wait until the server is neither being started nor stopped, so that its switches are not refused."""
         async with self._turn:
             pass
 

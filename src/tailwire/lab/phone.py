@@ -30,7 +30,7 @@ from tailwire.testing.server import ServerProcess
 from tailwire.wire.entities import TextMessage
 
 SLOW_APP_SECONDS = 1.5
-"""Time that an app takes for each message while it is switched to slow."""
+"""Seconds that the app takes for each received message while it is switched to slow."""
 MAX_TEXT_CHARACTERS = 500
 MAX_TASKS = 32
 MAX_DUMPS = 10
@@ -41,12 +41,18 @@ class Refused(Exception):
 
 
 class Phone(MessageListener, LoginListener):
-    """A phone with its client.
+    """A phone: a client that reaches the server over a fault proxy, its line.
 
     Args:
         name: the uid of the phone's user.
-        other: the user they write to.
-        latency: seconds on its line, each way.
+        other: the uid of the user they write to.
+        server: the server.
+        backend: creates and revokes the user's auth tokens.
+        log: receives what the user does and what the client reports.
+        latency: seconds that its line delays data, each way.
+
+    Attributes:
+        line: the fault proxy between the client and the server.
     """
 
     def __init__(
@@ -67,7 +73,12 @@ class Phone(MessageListener, LoginListener):
     # Start and end.
 
     async def start(self) -> None:
-        """Start the phone: log in and connect."""
+        """Start the line and the client, and log in. Call it once the server listens.
+
+        Raises:
+            BackendFailed: if no auth token can be created.
+            CometChatException: if the login fails.
+        """
         self.line.aim(self._server.port)
         await self.line.start()
         await self._open()
@@ -101,14 +112,14 @@ class Phone(MessageListener, LoginListener):
         """The client.
 
         Raises:
-            Refused: while the app starts.
+            Refused: before `start`, and while the app restarts because its mode was switched.
         """
         if self._chat is None:
             raise Refused("the app is starting")
         return self._chat
 
     async def close(self) -> None:
-        """Stop the phone."""
+        """Cancel pending operations, close the client, and reset the line."""
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:
@@ -122,9 +133,22 @@ class Phone(MessageListener, LoginListener):
     def do(self, what: str, text: str = "") -> None:
         """Use a switch. Slow operations run in the background; the log shows how they end.
 
+        A switch that sets what is set already has no effect.
+
         Args:
-            what: `send`, `foreground`, `background`, `online`, `offline`, `tunnel`, `cut`, `auto`, `manual`, `quick`,
-                `slow`, `connect`, `disconnect`, `ping`, `expire`, `revoke` or `login`.
+            what: one of
+
+                - `send`: queue a message to the other user.
+                - `foreground`, `background`: the state of the app.
+                - `online`, `offline`: the network; the client is notified of it.
+                - `tunnel`, `cut`: until `online`, the line delivers nothing, or resets all connections and refuses new
+                  ones; the client is not notified.
+                - `auto`, `manual`: restart the app with this mode of the connection.
+                - `quick`, `slow`: how fast the app processes received messages.
+                - `connect`, `disconnect`, `ping`: the calls of the client.
+                - `expire`, `revoke`: revoke the auth token; after `expire` the client can get a new one, after
+                  `revoke` only by `login`.
+                - `login`: log in with a new auth token.
             text: the text of the message for `send`.
 
         Raises:
@@ -234,7 +258,7 @@ class Phone(MessageListener, LoginListener):
         )
 
     def log_status(self) -> None:
-        """Log what the client reports about itself, if it has changed."""
+        """Log the client's explanation of its connection and the rest of its background window, if they changed."""
         if self._chat is None:
             return
         connection = self._chat.connection
@@ -245,13 +269,13 @@ class Phone(MessageListener, LoginListener):
             self._log.add("says", keep=False, phone=self.name, explain=report[0], window=report[1])
 
     async def on_text_message_received(self, message: TextMessage) -> None:
-        """Log a message that was handed over to the app."""
+        """Log a message that the client has handed over to the app; wait before if the app is slow."""
         if self._positions["pace"] == "slow":
             await asyncio.sleep(SLOW_APP_SECONDS)  # simulates a busy app
         self._log.add("handed", phone=self.name, id=message.muid, text=message.text)
 
     def on_queued_message_changed(self, entry: OutboxEntry) -> None:
-        """Log that a message of this phone was sent or refused."""
+        """Log that the server has accepted a message of this phone, or that sending it has failed."""
         if entry.status is OutboxStatus.SENT:
             self._log.add("accepted", phone=self.name, id=entry.muid)
         elif entry.status is OutboxStatus.FAILED:
@@ -259,7 +283,10 @@ class Phone(MessageListener, LoginListener):
             self._log.add("failed", phone=self.name, id=entry.muid, text=why)
 
     def dumps(self) -> list[dict[str, Any]]:
-        """Return the dumps of its connections, one per start of the app, oldest first."""
+        """Return a dump of the connection for each start of the app, oldest first (see `Connection.dump`).
+
+        At most `MAX_DUMPS` earlier ones are kept.
+        """
         return [*self._earlier_dumps, *([_dump_of(self._chat)] if self._chat is not None else [])]
 
 
@@ -300,9 +327,12 @@ _SWITCHES: dict[str, tuple[str, _Act]] = {
     "revoke": ("", lambda phone, before: phone._end_token(for_good=True)),
     "login": ("", lambda phone, before: phone._log_in()),
 }
-"""By name: the setting that it changes ("" for a one-time action), and its function."""
+"""The switches by name: the setting that the switch changes ("" for a one-time action), and a function.
+
+The function gets the phone and the setting's former value, and returns a coroutine to run in the background, or None.
+"""
 SETTINGS: dict[str, frozenset[str]] = {
     kind: frozenset(word for word, (changed, _) in _SWITCHES.items() if changed == kind)
     for kind in ("app", "network", "mode", "pace")
 } | {"token": frozenset({"good", "revoked"})}
-"""The values of a phone's settings."""
+"""The possible values of each setting of a phone, by the name of the setting."""

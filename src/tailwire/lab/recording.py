@@ -41,15 +41,18 @@ KINDS: dict[str, dict[str, _Types]] = {
     "notice": {"text": _TEXT},
     "server": {"what": _TEXT, "up": _FLAG_TYPES, "busy": _FLAG_TYPES},
 }  # fmt: skip
-"""Fields of an event by kind, in addition to `at`, `kind` and `phone`."""
+"""The required fields of an event and their types, by the event's kind; in addition to `at`, `kind` and `phone`."""
 
 
 class BadRecording(ValueError):
-    """The file is neither a lab's nor a dump. The message says what is wrong."""
+    """The file is neither a valid recording of a lab nor a valid dump. The message says what is wrong."""
 
 
 def recording_of(lab: Lab) -> dict[str, Any]:
-    """Return the recording of a lab, JSON-ready. It contains the messages, but no secrets."""
+    """Return the recording of a lab so far, JSON-ready: its events, and the dumps of the phones' connections.
+
+    It contains the texts of messages, but no secrets.
+    """
     return {
         "tailwire lab": FORMAT_VERSION,
         "begin": lab.log.begin,
@@ -60,14 +63,15 @@ def recording_of(lab: Lab) -> dict[str, Any]:
 
 
 def read_recording(file: Path) -> dict[str, Any]:
-    """Read a file of a lab, or the dump of a connection, and return what the page shows.
+    """Read the recording of a lab, or the dump of a single connection, and return what the page shows.
 
     Returns:
-        `names` of the phones, `events` in order, `machine`, the `name` of the file, and `steps`, one for each input of
-        a connection: time, phone, input, commands, and the explanation of the state after it.
+        A JSON-ready dict: `names` of the phones; `events`, sorted by time; `machine`, as returned by `phase_graph`;
+        the `name` of the file; and `steps`, sorted by time, one for each input that a connection processed: `at`,
+        `phone`, `input` with `details`, `commands`, and `phase`, `status` and `explain` of the state after it.
 
     Raises:
-        BadRecording: if the file is neither.
+        BadRecording: if the file is neither a valid recording nor a valid dump.
         OSError: if the file cannot be read.
     """
     try:

@@ -49,7 +49,7 @@ async def serve_page(
 
     Args:
         sock: a listening socket; closed at the end.
-        lab: the lab to show, or None.
+        lab: the lab to show; its log is closed at the end. None to show a recording.
         replay: the recording to show if there is no lab.
         once: the single-use secret for the command line of a browser (see `web.Guard`); "" for none.
         slow: the factor with which the lab was started (see `Lab`).
@@ -81,9 +81,9 @@ async def run_lab(on_started: Callable[[str, str], None], *, port: int = 0, slow
     """Run a lab until cancelled.
 
     Args:
-        on_started: called with the page's URL, and a single-use URL for `open_browser`.
+        on_started: called once the page is served, with its URL and a single-use URL for `open_browser`.
         port: the port of the page; 0 takes a free one.
-        slow: latency of the lines, as for `Lab`.
+        slow: sets the latency of the phones' lines (see `Lab`).
 
     Raises:
         OSError: if the port is in use.
@@ -109,7 +109,7 @@ async def show_recording(recording: dict[str, Any], on_started: Callable[[str, s
 
     Args:
         recording: as returned by `recording.read_recording`.
-        on_started: called with the URLs, as in `run_lab`.
+        on_started: called with the page's URL and the single-use URL, as by `run_lab`.
         port: the port of the page; 0 takes a free one.
 
     Raises:
@@ -122,7 +122,7 @@ async def show_recording(recording: dict[str, Any], on_started: Callable[[str, s
 
 
 def open_browser(url: str) -> bool:
-    """Open a page in the default browser. Return whether there is one.
+    """Open a page in the default browser. Return False if no browser can be started.
 
     Args:
         url: a single-use URL, because all users of this machine can read the browser's command line.

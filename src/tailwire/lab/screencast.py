@@ -1,4 +1,4 @@
-"""Record a scene of the lab as an animated picture: a script uses the switches, Chromium records the page."""
+"""Record a scripted scene of the lab as an animated picture: the script uses switches, Chromium records the page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SCENE_STEPS: list[tuple[float, str, str, str]] = [
     (0.6, "server", "restart", ""),
     (0.6, "alice", "send", "Nothing gets lost here."),
 ]
-"""The steps: pause before the step in seconds, phone or server, switch, text."""
+"""The steps of the scene: seconds to wait before it, and the arguments of `Lab.do` (phone or server, switch, text)."""
 
 
 class ScreencastFailed(Exception):
@@ -49,7 +49,7 @@ class Frames:
     """Collects the frames of a screencast.
 
     Attributes:
-        taken: the frames that are kept: for each its time in seconds and its PNG.
+        taken: the kept frames in order: the time in seconds since 1970, and the content of a PNG file.
     """
 
     def __init__(self, browser: Browser) -> None:
@@ -58,7 +58,10 @@ class Frames:
         self.taken: list[tuple[float, bytes]] = []
 
     def take(self, event: dict[str, Any]) -> None:
-        """Keep a frame, unless the last one is too recent, and request the next one."""
+        """Process an event `Page.screencastFrame`: request the next frame by acknowledging this one.
+
+        The frame is kept if `MIN_FRAME_SECONDS` have passed since the last one that was kept.
+        """
         at = float(event["metadata"]["timestamp"])
         if not self.taken or at - self.taken[-1][0] >= MIN_FRAME_SECONDS:
             self.taken.append((at, base64.b64decode(event["data"])))
@@ -68,15 +71,16 @@ class Frames:
 
 
 async def record(file: Path, *, chromium: str = "", report: Callable[[str], None]) -> None:
-    """Record the scene.
+    """Run a lab, play the scene (`SCENE_STEPS`), and write its recording to a file.
 
     Args:
-        file: the file for the picture (WebP).
-        chromium: path of a browser; searched for if "".
+        file: the file for the animated picture (WebP).
+        chromium: path or name of a Chromium or Chrome; "" to search for one (see `chromium.find`).
         report: called with progress messages.
 
     Raises:
-        ScreencastFailed: if the scene could not be recorded; the message says why.
+        ScreencastFailed: if Pillow, Chromium or the file's folder is missing, or the page does not become idle.
+        RuntimeError: if the server of the lab does not start.
     """
     try:
         import PIL  # noqa: F401

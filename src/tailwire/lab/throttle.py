@@ -11,7 +11,7 @@ STOPPED_SECONDS, RUNNING_SECONDS = 0.4, 0.15
 
 
 class Throttle:
-    """Stops and continues a process alternately."""
+    """Stops and continues a process in turn, so that it runs for about a quarter of the time."""
 
     def __init__(self) -> None:
         self._task: asyncio.Task[None] | None = None
@@ -22,7 +22,12 @@ class Throttle:
         return self._task is not None and not self._task.done()
 
     def begin(self, pid: int) -> None:
-        """Start throttling.
+        """Start to throttle a process, in a background task, until `end` is called or the process ends.
+
+        Without effect if a process is being throttled already.
+
+        Args:
+            pid: the id of the process.
 
         Raises:
             RuntimeError: on Windows, where a process cannot be stopped.
@@ -42,7 +47,7 @@ class Throttle:
             _signal(pid, "SIGCONT")
 
     async def end(self) -> None:
-        """Stop throttling; the process continues."""
+        """Stop throttling, and let the process continue. Without effect if no process is being throttled."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()

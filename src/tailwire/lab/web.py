@@ -1,7 +1,7 @@
 """The page's web app: files, events as server-sent events, and switches as POST.
 
-Rules: only reachable from this machine, with the secret path; switches only from the page itself; the page loads
-nothing from elsewhere.
+Rules: it can be reached only from this machine, and only with the secret in the path; switches can be used only by the
+page itself; the page loads nothing from elsewhere.
 """
 
 from __future__ import annotations
@@ -36,15 +36,19 @@ _KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".
 
 
 class Guard:
-    """Admits requests that name this machine and the secret path; switches only from the page itself.
+    """ASGI middleware that passes on only the requests of the page's user, and adds security headers to responses.
+
+    The `Host` header must name this machine, and the path must begin with a valid secret. If the request is not a GET,
+    its `Origin` must be the page itself. Any other request gets an error response.
 
     Args:
+        app: the app that gets the admitted requests.
         token: the secret, the first part of every path.
         port: the port of the page; a request must name it in its `Host` header.
-        once: another secret for the command line of a browser, which all users of the machine can read. The first
-            request with it is redirected to a new path. A second request means that one of the two came from another
-            user: that path is then revoked.
-        on_revoked: called when the path is revoked.
+        once: a single-use secret for the command line of a browser, which all users of the machine can read; "" for
+            none. The first request with it is redirected to a path with a new secret. A second request means that one
+            of the two came from another user: the new secret is then revoked.
+        on_revoked: called when the new secret is revoked.
     """
 
     def __init__(self, app: ASGIApp, token: str, port: int, once: str, on_revoked: Callable[[], None]) -> None:
@@ -53,7 +57,7 @@ class Guard:
         self._hosts = {f"127.0.0.1:{port}", f"localhost:{port}"}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
+        """Pass a request on, or respond with 403 (`Host` or `Origin`), 404 (secret) or 410 (secret used twice)."""
         if scope["type"] != "http":
             return
         refusal = self._refusal(Request(scope))
@@ -118,11 +122,11 @@ def _read_files() -> dict[str, tuple[bytes, str]]:
 
 
 class Endpoints:
-    """The page's endpoints.
+    """The page's endpoints. They show either a lab or a recording.
 
     Args:
-        lab: the lab to show, or None.
-        replay: the result of `recording.read_recording`, or None.
+        lab: the lab to show; None to show a recording.
+        replay: the recording to show, as returned by `recording.read_recording`; None to show a lab.
         slow: the factor with which the lab was started (see `Lab`).
     """
 
@@ -131,18 +135,21 @@ class Endpoints:
         self._files = _read_files()
 
     async def file(self, request: Request) -> Response:
-        """Return a file of the page."""
+        """Return a file of the page by its `name`, `index.html` by default; 404 if it does not exist."""
         content, kind = self._files.get(request.path_params.get("name", "index.html"), (b"", ""))
         return Response(content, media_type=kind) if kind else _refusal_response(404, "not found")
 
     async def about(self, request: Request) -> Response:
-        """Return what the page shows: a lab or a recording."""
+        """Return what the page shows, as JSON: `mode` is `live` or `replay`; a replay contains the recording."""
         if self._replay is not None:
             return JSONResponse({"mode": "replay", **self._replay})
         return JSONResponse({"mode": "live", "names": list(PHONE_NAMES), "slow": self._slow, "machine": phase_graph()})
 
     async def events(self, request: Request) -> Response:
-        """Stream the events so far, and then each new one."""
+        """Stream the lab's events as server-sent events: first an event `log` with all kept ones, then each new one.
+
+        The response is 404 for a recording, and 503 if too many pages listen.
+        """
         if self._lab is None:
             return _refusal_response(404, "a recording has no live events")
         try:
@@ -170,7 +177,11 @@ class Endpoints:
             log.leave(queue)
 
     async def do(self, request: Request) -> Response:
-        """Use a switch."""
+        """Use a switch: the JSON body has the arguments of `Lab.do`, `whom`, `what` and for some switches `text`.
+
+        The response is 204, or an error: 400 or 413 for a bad body, 409 if the switch is refused or a recording is
+        shown.
+        """
         if self._lab is None:
             return _refusal_response(409, "a recording cannot be changed")
         body = b""
@@ -192,7 +203,7 @@ class Endpoints:
         return Response(status_code=204)
 
     async def save(self, request: Request) -> Response:
-        """Return the recording as a file."""
+        """Return the recording of the lab so far as a file to save; 409 if a recording is shown."""
         if self._lab is None:
             return _refusal_response(409, "this is a recording already")
         name = f"lab-{datetime.now():%Y%m%d-%H%M%S}.json"
@@ -206,11 +217,11 @@ def web_app(
     """Return the web app of the page.
 
     Args:
-        lab: the lab to show; None for a recording.
-        replay: the recording.
+        lab: the lab to show; None to show a recording.
+        replay: the recording to show if there is no lab.
         token: the secret, the first part of every path.
         port: the port of the page.
-        once: the single-use secret; "" for none.
+        once: the single-use secret (see `Guard`); "" for none.
         slow: the factor with which the lab was started (see `Lab`).
     """
     endpoints = Endpoints(lab, replay, slow)

@@ -25,7 +25,7 @@ from tailwire.tui.style import STYLE
 from tailwire.tui.wording import error_text
 
 LOGIN_TIMEOUT_SECONDS = 8.0
-"""How long a login may take, with the repetitions of its requests."""
+"""Seconds that a login may take, with all repetitions of its requests."""
 NO_PROFILE, NO_SECRET = Profile("", "", ""), Secret()
 
 
@@ -34,12 +34,13 @@ class ChatApp(App[None]):
 
     Args:
         profiles: the saved profiles.
-        profile: used to log in at once if it is complete; otherwise the login screen shows it.
-        secret: an auth token or auth key for the profile; a saved session needs no secret.
+        profile: the user to log in at once, if server, app id and uid are set; otherwise the fields of the login
+            screen contain it at first.
+        secret: an auth token or auth key for `profile`; not needed if a session of it is saved.
         now: returns the time, in seconds since 1970.
 
     Attributes:
-        chat: the client of the user who is logged in; None while nobody is.
+        chat: the client of the user who is logged in; None while no user is.
     """
 
     TITLE = "tailwire chat"
@@ -64,7 +65,7 @@ class ChatApp(App[None]):
         self.chat: ChatClient | None = None
 
     async def on_mount(self) -> None:
-        """Log in, or ask for a profile."""
+        """Show the login screen, and begin to log in if the profile is complete."""
         profile = self._profile
         saved = self._profiles.all()
         await self.push_screen(LoginScreen(saved, profile))
@@ -72,7 +73,7 @@ class ChatApp(App[None]):
             self.begin(profile, self._secret)
 
     async def on_unmount(self) -> None:
-        """Close the client; the session and unsent messages stay on the device."""
+        """Close the client. The session and unsent messages stay on the device."""
         await self._end()
 
     async def _end(self) -> None:
@@ -88,7 +89,10 @@ class ChatApp(App[None]):
         self.begin(event.profile, event.secret)
 
     def begin(self, profile: Profile, secret: Secret) -> None:
-        """Log in and show the chat, or on the login screen why that failed. Returns at once: a worker does it."""
+        """Begin to log in, in a worker that replaces an earlier one.
+
+        Afterwards the worker shows the chat, or the reason of a failure on the login screen.
+        """
         if isinstance(self.screen, LoginScreen):
             self.screen.show_progress()
         self.run_worker(self._begin(profile, secret), exclusive=True, group="begin")
@@ -150,7 +154,7 @@ class ChatApp(App[None]):
     # Commands.
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Yield the commands of the palette."""
+        """Yield the commands of Textual's command palette; those of the chat only while it is shown."""
         yield from super().get_system_commands(screen)
         chat = next((s for s in self.screen_stack if isinstance(s, ChatScreen)), None)
         if chat is None:
@@ -164,7 +168,10 @@ class ChatApp(App[None]):
         yield SystemCommand("Log out", "End the session on this device", self.log_out)
 
     def log_out(self) -> None:
-        """End the session, and return to the login."""
+        """Begin to log out, in a worker: it ends the session and shows the login screen.
+
+        If the server cannot be reached or refuses, the chat stays open and shows the error.
+        """
         self.run_worker(self._log_out(), exclusive=True, group="begin")
 
     async def _log_out(self) -> None:

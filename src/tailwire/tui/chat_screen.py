@@ -1,4 +1,4 @@
-"""The chat: conversations on the left, the open one, and a thread on the right."""
+"""The screen of the chat: the list of conversations, the open conversation, and to its right an open thread."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class ChatScreen(Screen[None]):
     Args:
         chat: the client of the user.
         conversations: the conversations of the user.
-        server: the URL of the server; pictures on it are shown, and no others; "" to show none.
+        server: the URL of the server. Only pictures on this server are fetched and shown; "" to show none.
         now: returns the time, in seconds since 1970.
 
     Attributes:
@@ -92,7 +92,7 @@ class ChatScreen(Screen[None]):
         yield Static(id="keys", markup=False)
 
     def on_mount(self) -> None:
-        """Follow the conversations and the connection, and open the first conversation."""
+        """Subscribe to changes of the conversations and the connection, and open the first conversation."""
         self._actions = MessageActions(self.app)
         self._stops = [
             self._conversations.subscribe(lambda _: self._draw_soon()),
@@ -112,14 +112,14 @@ class ChatScreen(Screen[None]):
             self.query_one("#main .head", Static).update("No conversation yet: ctrl+k finds people and groups")
 
     def on_unmount(self) -> None:
-        """Stop following the conversations and the connection, sending files and fetching pictures."""
+        """End the subscriptions of `on_mount`, and cancel uploads and the fetching of pictures."""
         for stop in self._stops:
             stop()
         self.uploads.close()
         self._pictures.close()
 
     def on_resize(self) -> None:
-        """On a narrow terminal, hide the conversation while a thread is open."""
+        """Hide the conversation while a thread is open and the terminal has less than `NARROW_COLUMNS` columns."""
         thread = self.query_one("#thread").display
         self.query_one("#main").display = not (thread and self.size.width < NARROW_COLUMNS)
 
@@ -169,7 +169,10 @@ class ChatScreen(Screen[None]):
     # Conversations.
 
     def open(self, place: Place) -> None:
-        """Open a conversation."""
+        """Begin to open a conversation in a worker, which replaces an earlier one.
+
+        An open thread is closed. If the messages cannot be read, an error is shown and nothing else changes.
+        """
         self.run_worker(self._open(place), exclusive=True, group="open")
 
     async def _open(self, place: Place) -> None:
@@ -193,7 +196,7 @@ class ChatScreen(Screen[None]):
         self.open(event.place)
 
     def action_next_unread(self) -> None:
-        """Open the next conversation with unread messages."""
+        """Open the first conversation of the list that has unread messages and is not open."""
         unread = [p for p in self.query_one(ConversationPanel).unread if not self._is_open(p)]
         if unread:
             self.open(unread[0])
@@ -202,20 +205,23 @@ class ChatScreen(Screen[None]):
         return self.main.place is not None and self.main.place.key == place.key
 
     def action_neighbour(self, step: int) -> None:
-        """Open the conversation `step` places below the open one; a negative number goes up."""
+        """Open the conversation `step` entries below the open one in the list; a negative number goes up.
+
+        It stops at the ends of the list. If no conversation is open, the first one is opened.
+        """
         places = self.query_one(ConversationPanel).places
         at = next((n for n, place in enumerate(places) if self._is_open(place)), None)
         if places:
             self.open(places[0] if at is None else places[min(max(at + step, 0), len(places) - 1)])
 
     def action_number(self, number: int) -> None:
-        """Open a conversation by its number, from the top."""
+        """Open a conversation by its number in the list; the first is 1. Without effect if there are fewer."""
         places = self.query_one(ConversationPanel).places
         if number <= len(places):
             self.open(places[number - 1])
 
     def action_window(self, name: Literal["jump", "search", "upload", "keys", "why"]) -> None:
-        """Open a window over the chat."""
+        """Open a window over the chat, in a worker: the method of `Windows` with this name."""
         windows = Windows(
             self, self._chat, self.main, self.thread, self.uploads,
             lambda: self.query_one(ConversationPanel).places, self.open, self._open_thread,
@@ -285,7 +291,7 @@ class ChatScreen(Screen[None]):
             history.draw_again()
 
     def close_thread(self) -> None:
-        """Close the thread."""
+        """Close the thread's pane; without effect if no thread is open."""
         self.thread.close()
         self.thread.display = False
         self.on_resize()

@@ -22,7 +22,7 @@ class Composer(TextArea):
     ]
 
     class Sent(Message):
-        """The user pressed Enter."""
+        """The user pressed Enter; `text` is the content of the field, which the field does not clear itself."""
 
         def __init__(self, text: str) -> None:
             super().__init__()
@@ -35,7 +35,7 @@ class Composer(TextArea):
         """The user pressed Escape."""
 
     class Scrolled(Message):
-        """The user pressed a key that scrolls the history; `pages` is negative for up."""
+        """The user pressed Page Up or Page Down: the history shall scroll by `pages`, 1 for down and -1 for up."""
 
         def __init__(self, pages: int) -> None:
             super().__init__()
@@ -46,7 +46,7 @@ class Composer(TextArea):
         self.highlight_cursor_line = False
 
     def action_new_line(self) -> None:
-        """Begin a new line."""
+        """Insert a line break."""
         self.insert("\n")
 
     async def _on_key(self, event: events.Key) -> None:

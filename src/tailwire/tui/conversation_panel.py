@@ -39,7 +39,7 @@ class ConversationPanel(Widget, can_focus=True):
     ]
 
     class Chosen(Message):
-        """The user opens a conversation."""
+        """The user chose a conversation to open."""
 
         def __init__(self, place: Place) -> None:
             super().__init__()
@@ -53,22 +53,26 @@ class ConversationPanel(Widget, can_focus=True):
 
     @property
     def places(self) -> list[Place]:
-        """The places of the conversations, in order."""
+        """The shown conversations from top to bottom, as places."""
         return [place_of_conversation(item.conversation) for item in self._items]
 
     @property
     def unread(self) -> list[Place]:
-        """The places with unread messages, in order."""
+        """The shown conversations with unread messages from top to bottom, as places."""
         return [place_of_conversation(i.conversation) for i in self._items if i.conversation.unread_message_count]
 
     def show(self, items: Sequence[LiveConversation]) -> None:
-        """Show these conversations."""
+        """Replace the shown conversations."""
         self._items = items
         self._keep_visible()
         self.refresh()
 
     def open(self, key: str) -> None:
-        """Mark a conversation as the open one."""
+        """Mark a conversation as the open one, and move the cursor to it if it is shown.
+
+        Args:
+            key: the key of its place (see `Place.key`).
+        """
         self.opened = key
         places = self.places
         self._cursor = next((n for n, place in enumerate(places) if place.key == key), self._cursor)
@@ -82,18 +86,18 @@ class ConversationPanel(Widget, can_focus=True):
         self._first = max(min(self._first, len(self._items) - room), 0)
 
     def action_move(self, step: int) -> None:
-        """Move the cursor."""
+        """Move the cursor down by `step` conversations, or up if it is negative; it stops at the ends."""
         self._cursor = min(max(self._cursor + step, 0), max(len(self._items) - 1, 0))
         self._keep_visible()
         self.refresh()
 
     def action_choose(self) -> None:
-        """Open the conversation under the cursor."""
+        """Post `Chosen` for the conversation under the cursor."""
         if self._items:
             self.post_message(self.Chosen(self.places[self._cursor]))
 
     def on_click(self, event: events.Click) -> None:
-        """Open the conversation under the pointer."""
+        """Move the cursor to the conversation under the pointer, and post `Chosen` for it."""
         at = self._first + event.y // LINES_PER_CONVERSATION
         if at < len(self._items):
             self._cursor = at

@@ -33,7 +33,7 @@ _EXISTS_CODES = frozenset({"ERR_UID_ALREADY_EXISTS", "ERR_GUID_ALREADY_EXISTS", 
 
 
 class DemoFailed(Exception):
-    """The demo cannot run; the text says what to do."""
+    """The demo cannot run. The message says why, or what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Demo:
     """A running demo server.
 
     Attributes:
-        profile: the user of this terminal.
+        profile: the server, the app and the user of this terminal.
         auth_key: the auth key of the app, with which any of its users can be logged in.
     """
 
@@ -152,14 +152,15 @@ async def _serve_bot(bot: Bot) -> None:
 
 @asynccontextmanager
 async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[Demo]:
-    """Find the running server of a data folder, or start one, and let a bot answer there.
+    """Yield a demo server: the one that runs on a data folder already, or one that is started and stopped at the end.
 
-    The server ends with the process that started it; its data stays.
+    The demo users, the bot and their group are created if they are missing. The bot answers until the end of the
+    context, unless another terminal runs it. A started server also ends when this process ends; its data stays.
 
     Args:
-        book: the profiles of this device, with the session of the bot.
+        book: the profiles of this device; the session of the bot is kept there, too.
         data: the data folder of the server.
-        uid: the user of this terminal; by default the first demo user who is not in use in another one.
+        uid: the user of this terminal; "" for the first demo user who is not in use in another terminal.
 
     Raises:
         DemoFailed: the server does not start or refuses to create the demo's users, the file with its keys cannot be

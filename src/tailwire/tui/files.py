@@ -1,4 +1,4 @@
-"""The files of messages: fetching those of the server, and saving one to a folder."""
+"""Fetch files of messages into memory, and save them to a folder."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ MAX_SAVED_BYTES = 2 * 1024**3
 MAX_NAME_CHARACTERS = 120
 MAX_COPIES = 100
 _UNCLEAN = re.compile(r"[^\w .,()+=@&!~#-]")
-"""Characters that are replaced in file names: separators, control characters, and those that shells or systems use."""
+"""Matches the characters that `clean_name` replaces with `_`.
+
+Letters, digits, spaces and a few signs remain; these signs have no special meaning in file names.
+"""
 
 
 class FileProblem(Exception):
-    """A file was not fetched or saved. The text says why, and is safe to show."""
+    """A file was not fetched. The message says why, and is safe to write to a terminal."""
 
 
 def is_web_address(url: str) -> bool:
@@ -34,10 +37,14 @@ def is_web_address(url: str) -> bool:
 
 
 def is_on_server(url: str, server: str) -> bool:
-    """Return whether a file is on a server: same scheme, host and port.
+    """Return whether two URLs have the same scheme, host and port.
 
-    Only such files are fetched without being asked for, because anyone can put a URL in a message, and would learn
-    from the request who reads it.
+    The chat fetches a picture by itself only from its own server. A sender can put any URL into a message, and the
+    request to another server would reveal who has read the message.
+
+    Args:
+        url: the URL of a file.
+        server: the URL of the chat server.
     """
     try:
         one, other = urlsplit(url), urlsplit(server)
@@ -47,7 +54,11 @@ def is_on_server(url: str, server: str) -> bool:
 
 
 def clean_name(name: str) -> str:
-    """Return a safe name for a file that a stranger has named: no folders, never hidden, visible characters only."""
+    """Return a safe file name for a name that another user has chosen; `file` if nothing of it remains.
+
+    The result contains no folder, does not begin with a dot, and has at most `MAX_NAME_CHARACTERS`; unsafe characters
+    are replaced with `_`.
+    """
     last = name.replace("\\", "/").rpartition("/")[2]
     clean = _UNCLEAN.sub("_", safe_line(last)).strip(" .")
     stem, dot, ending = clean.rpartition(".")
@@ -57,10 +68,15 @@ def clean_name(name: str) -> str:
 
 
 def create_free_file(folder: Path, name: str) -> Path:
-    """Create an empty file that only the user may read, with a free name (`a.txt`, `a (2).txt` …); return its path.
+    """Create an empty file that only its owner may read, and return its path.
+
+    Args:
+        folder: the folder, which exists.
+        name: the wanted name, which need not be safe (see `clean_name`). If it is in use, a number is added:
+            `a (2).txt`.
 
     Raises:
-        OSError: if the file cannot be created, or `MAX_COPIES` files have this name already.
+        OSError: if the file cannot be created, or `MAX_COPIES` files have this name with a number already.
     """
     wanted = Path(clean_name(name))
     for number in range(1, MAX_COPIES + 1):
@@ -99,21 +115,27 @@ async def _pieces(url: str, limit: int) -> AsyncIterator[AsyncIterator[bytes]]:
 
 
 async def fetch_file(url: str, limit: int) -> bytes:
-    """Return the content of a file.
+    """Return the content of the file at a URL. Redirections are not followed.
 
     Raises:
-        FileProblem: if the file cannot be fetched, or has more than `limit` bytes.
+        FileProblem: if the URL is not one of http or https, the response is not 200, the request fails, or the file has
+            more than `limit` bytes.
     """
     async with _pieces(url, limit) as pieces:
         return b"".join([piece async for piece in pieces])
 
 
 async def save_file(url: str, name: str, folder: Path) -> Path:
-    """Save a file to a folder under a name that is free, and return its path.
+    """Save the file at a URL to a folder, and return the path of the new file. If that fails, no partial file remains.
+
+    Args:
+        url: the URL.
+        name: the wanted name; it is made safe and unique (see `create_free_file`).
+        folder: the folder, which exists.
 
     Raises:
-        FileProblem: if the file cannot be fetched, or has more than `MAX_SAVED_BYTES`.
-        OSError: if it cannot be written. In either case no partial file is left.
+        FileProblem: as `fetch_file`, with the limit `MAX_SAVED_BYTES`.
+        OSError: if the file cannot be written.
     """
     path: Path | None = None
     try:

@@ -1,7 +1,7 @@
-"""The history of a conversation: one widget that renders the lines of what is visible.
+"""The history of a conversation: a widget that shows the messages of a conversation or thread.
 
-Only visible messages are measured. The position is a message and a line within it, so that the lines being read keep
-their place when older pages or new messages arrive, or the width changes.
+Only visible messages are measured. The scroll position is stored as a message and a line within it, so that the lines
+being read do not move when older pages or new messages arrive, or the width changes.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ COMMANDS = (
     ("i", "receipts", "Who read it"),
     ("escape", "leave", "Write"),
 )
-"""For each key for the selected message: the key, the name of its command, and what it does."""
+"""The keys for the selected message. Each entry: the key in Textual's notation, the command's name, and its label."""
 
 
 class History(Widget, can_focus=True):
@@ -54,9 +54,9 @@ class History(Widget, can_focus=True):
 
     Attributes:
         me: the user's own uid.
-        selected: the key of the selected message; None for no selection.
-        picture: returns the lines of a message's picture; None to show none.
-        unread_threads: the ids of the messages with unread replies in their thread.
+        selected: the key of the selected message (`LiveMessage.key`); None for no selection.
+        picture: returns the lines of a message's picture (see `PictureOf`); None to show no pictures.
+        unread_threads: the ids of the messages with unread replies in their thread; call `draw_again` after a change.
     """
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"history--{name.replace('_', '-')}" for name in STYLE_NAMES}
@@ -72,20 +72,26 @@ class History(Widget, can_focus=True):
     ]
 
     class Command(Message):
-        """The user pressed a key for the selected message; `name` is the second part of an entry of `COMMANDS`."""
+        """The user pressed a key of `COMMANDS`; `name` is the name of the command.
+
+        It is posted even if no message is selected.
+        """
 
         def __init__(self, history: History, name: str) -> None:
             super().__init__()
             self.history, self.name = history, name
 
     class AtTop(Message):
-        """The first message of the list became visible: older ones may be read."""
+        """The beginning of the list is visible, or the user tried to go beyond it: older messages may be loaded.
+
+        It can be posted repeatedly.
+        """
 
     class SelectionChanged(Message):
         """Another message is selected, or none."""
 
     class Seen(Message):
-        """The newest message is visible."""
+        """The end of the newest message is visible. Posted each time the messages are laid out in this position."""
 
     def __init__(self, me: str = "", *, now: Callable[[], float] = time.time, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -107,19 +113,27 @@ class History(Widget, can_focus=True):
         return self._view.items
 
     def show(self, items: Sequence[LiveMessage]) -> None:
-        """Show these messages. A view at the end follows the newest; otherwise the visible ones keep their place."""
+        """Replace the messages, which are ordered oldest first.
+
+        If the end was visible, the view follows the newest message; otherwise the visible messages keep their position.
+        The selection ends if the selected message is not among them.
+        """
         self._view.show(items)
         if self.selected is not None and self.selected not in self._view.index:
             self.select(None)
         self._lay_out_again()
 
     def selected_item(self) -> LiveMessage | None:
-        """Return the selected message, if there is one."""
+        """Return the selected message; None if no message is selected."""
         at = self._view.index.get(self.selected or "")
         return None if at is None else self.items[at]
 
     def select(self, key: str | None) -> None:
-        """Select a message and make it visible; None ends the selection."""
+        """Select a message and scroll until it is visible.
+
+        Args:
+            key: the key of a message of `items`; None to end the selection.
+        """
         if key != self.selected:
             self.selected = key
             self.post_message(self.SelectionChanged())
@@ -128,7 +142,10 @@ class History(Widget, can_focus=True):
         self._lay_out_again()
 
     def select_next(self, step: int) -> None:
-        """Move the selection by a number of messages; without a selection, begin with the newest."""
+        """Move the selection down by a number of messages, or up if `step` is negative; it stops at the ends.
+
+        If no message is selected, the newest one is selected instead.
+        """
         if not self.items:
             return
         if self.selected not in self._view.index:
@@ -140,12 +157,12 @@ class History(Widget, can_focus=True):
         self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
     def draw_again(self) -> None:
-        """Draw all messages again: a picture has arrived, or other threads are unread."""
+        """Draw all messages again. Call it when a picture has arrived, or after a change of `unread_threads`."""
         self._lines.clear()
         self._lay_out_again()
 
     def follow_newest(self) -> None:
-        """Follow the newest message again."""
+        """Scroll to the end, and stay there when messages are added."""
         self._view.follow_newest()
         self._lay_out_again()
 
@@ -163,14 +180,14 @@ class History(Widget, can_focus=True):
         self.refresh()
 
     def notify_style_update(self) -> None:
-        """Discard the lines that were drawn in other colors."""
+        """Discard the cached lines, because the colors of the theme have changed."""
         super().notify_style_update()
         self._styles.clear()
         self._lines.clear()
         self._visible = None
 
     def on_resize(self) -> None:
-        """Measure the visible messages at the new width."""
+        """Discard the cached lines, because they were wrapped at another width."""
         self._lines.clear()
         self._lay_out_again()
 
@@ -245,28 +262,32 @@ class History(Widget, can_focus=True):
         return Strip.blank(self.size.width, self._style("text"))
 
     def text(self) -> str:
-        """Return the visible lines as text."""
+        """Return the visible lines as text without styles, joined by line breaks."""
         return "\n".join(strip.text.rstrip() for _, strip in self._layout())
 
     # Keys and mouse.
 
     def action_step(self, step: int) -> None:
-        """Select another message."""
+        """Move the selection down by `step` messages, or up if it is negative (see `select_next`)."""
         self.select_next(step)
 
     def action_page(self, pages: int) -> None:
-        """Scroll by pages, and end the selection."""
+        """End the selection, and scroll down by pages, or up if the number is negative."""
         self.select(None)
         self.scroll_lines(pages * max(self.size.height - 2, 1))
 
     def action_end(self, which: str) -> None:
-        """Select the oldest message, or follow the newest one."""
+        """Go to an end of the history.
+
+        Args:
+            which: `oldest` selects the oldest loaded message; `newest` ends the selection and follows the newest one.
+        """
         self.select(self.items[0].key if which == "oldest" and self.items else None)
         if which == "newest":
             self.follow_newest()
 
     def action_command(self, name: str) -> None:
-        """Post a command for the selected message."""
+        """Post `Command` with the name of a command of `COMMANDS`."""
         self.post_message(self.Command(self, name))
 
     @on(events.MouseScrollUp)

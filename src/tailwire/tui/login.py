@@ -1,4 +1,4 @@
-"""The login: saved profiles, or a server, an app id and a token."""
+"""The login screen: choose a saved profile, or enter a server, an app id, a user id and an auth token."""
 
 from __future__ import annotations
 
@@ -20,14 +20,17 @@ KEY_VARIABLE = "TAILWIRE_AUTH_KEY"
 
 
 class Secret(NamedTuple):
-    """The proof of who the user is: an auth token, or on a development server the auth key."""
+    """What proves who the user is: an auth token, or on a development server the app's auth key.
+
+    If both are set, the token is used. Both are "" if a saved session is to be used.
+    """
 
     token: str = ""
     auth_key: str = ""
 
 
 def secret_from_environment() -> Secret:
-    """Return the secret from `TAILWIRE_TOKEN` and `TAILWIRE_AUTH_KEY`."""
+    """Return the secret from the environment variables `TAILWIRE_TOKEN` and `TAILWIRE_AUTH_KEY`; "" if not set."""
     return Secret(os.environ.get(TOKEN_VARIABLE, ""), os.environ.get(KEY_VARIABLE, ""))
 
 
@@ -55,7 +58,7 @@ class LoginScreen(Screen[None]):
     ]
 
     class LoginRequested(Message):
-        """The user logs in with a profile. The secret is empty for a saved session."""
+        """The user wants to log in with a profile; the secret is empty if they gave no token, as for a saved session."""
 
         def __init__(self, profile: Profile, secret: Secret) -> None:
             super().__init__()
@@ -96,12 +99,12 @@ class LoginScreen(Screen[None]):
         next((field for field in fields if not field.value), self.query_one("#token", Input)).focus()
 
     def show_progress(self) -> None:
-        """Show that the login is in progress."""
+        """Show that the login is in progress, and disable the button."""
         button = self.query_one(Button)
         button.label, button.disabled = "Logging in …", True
 
     def show_failure(self, text: str) -> None:
-        """Show why the login failed, or nothing if the text is empty, and let the user try again."""
+        """Show why the login failed, and enable the button again; "" only hides an earlier reason."""
         problem = self.query_one("#problem", Static)
         problem.update(text)
         problem.display = bool(text)

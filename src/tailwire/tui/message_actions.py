@@ -34,7 +34,15 @@ MAX_REACTION_CHARACTERS = 16
 
 
 def menu_of(item: LiveMessage, me: str, *, in_thread: bool) -> list[Choice]:
-    """Return the entries of the menu of a message."""
+    """Return the entries of a message's menu; the value of an entry is the name of a command of `history.COMMANDS`.
+
+    The list is empty for a deleted message, and for an action such as a member joining.
+
+    Args:
+        item: the message.
+        me: the user's own uid.
+        in_thread: whether the message is shown in the pane of a thread.
+    """
     message = item.message
     if str(item.state) != "sent":
         retry = [Choice("Send again", "reply", "r")] if str(item.state) == "failed" else []
@@ -56,7 +64,7 @@ def menu_of(item: LiveMessage, me: str, *, in_thread: bool) -> list[Choice]:
 
 
 class MessageActions:
-    """Carries out commands on a message of a pane."""
+    """Carries out commands on a message of a pane. Failures are shown to the user, not raised."""
 
     def __init__(self, app: App[Any]) -> None:
         self._app = app
@@ -73,17 +81,23 @@ class MessageActions:
         return True
 
     async def choose(self, pane: Pane, item: LiveMessage) -> str:
-        """Show the menu of a message. Return the chosen command, or ""."""
+        """Show the menu of a message and wait for the choice. Call it in a worker.
+
+        Returns:
+            The name of the chosen command; "" if the user closed the menu, or there is nothing to choose.
+        """
         choices = menu_of(item, pane.history.me, in_thread=bool(pane.place and pane.place.parent))
         if not choices:
             return ""
         return str(await self._app.push_screen_wait(Picker("Message", "What to do", find_among(choices))) or "")
 
     async def carry_out(self, pane: Pane, item: LiveMessage, name: str) -> None:
-        """Carry out a command. Call it in a worker, because it may open windows and wait for them.
+        """Carry out a command on a message. Call it in a worker, because it may open windows and wait for them.
 
         Args:
-            name: the name of a command of `history.COMMANDS`, except `menu`, `thread` and `leave`.
+            pane: the pane that shows the message.
+            item: the message.
+            name: the name of a command of `history.COMMANDS`; `menu`, `thread`, `leave` and "" have no effect.
         """
         if name == "reply" and str(item.state) == "failed":
             item.entry.retry()
@@ -177,6 +191,6 @@ class MessageActions:
 
 
 def result_line(message: Any) -> str:
-    """Return a line for a found message."""
+    """Return a line about a found message: time, sender, and its text or the names of its files."""
     files = files_of(message)
     return f"{time_text(message.sent_at)}  {name_of(message.sender)}: {body_of(message) or ' '.join(files)}"

@@ -1,4 +1,4 @@
-"""The lines of one message in the history: a pure function of the message, the one before it and the width."""
+"""The lines of a message in the history: a pure function of the message, the message above it and the width."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tailwire.tui.safe_text import cut_to, padded, safe_line, wrapped
 from tailwire.wire.entities import Action, BaseMessage
 
 Line = list[tuple[str, str]]
-"""Pieces of text, each with the name of its style."""
+"""A line: pieces of text, each with the name of its style (`history.STYLE_NAMES`, or two colors of a picture)."""
 PictureOf = Callable[[BaseMessage, int], list[Line]]
-"""Returns the lines of a message's picture for a number of columns; none if there is no picture to show."""
+"""Returns the lines of a message's picture, given the columns it may use; [] if there is no picture to show (yet)."""
 TIME_COLUMNS = 5
 NARROW_COLUMNS = 64
 GROUPED_SECONDS = 300
-"""Messages of one sender within this time show the name once."""
+"""A message shows no name if the message above has the same sender and was sent less than these seconds before."""
 MAX_REACTIONS_SHOWN = 12
 NAME_COLOR_COUNT = 6
 
@@ -29,9 +29,9 @@ class Neighbour:
     """The facts about a message on which the lines of the next message depend.
 
     Attributes:
-        uid: its sender; "" for an action, whose line shows no name.
+        uid: the uid of its sender; "" for an action such as a member joining, whose line shows no name.
         at: when it was sent, in seconds since 1970.
-        day: the local date, as it is shown.
+        day: the local date as shown (see `wording.date_text`).
     """
 
     uid: str
@@ -40,12 +40,12 @@ class Neighbour:
 
 
 def name_columns(width: int) -> int:
-    """Return the width of the column of names."""
+    """Return the columns for the senders' names in a history of this width."""
     return 9 if width < NARROW_COLUMNS else 14
 
 
 def color_of(uid: str) -> str:
-    """Return the style of a user's name: the same for the same user, everywhere."""
+    """Return the name of the style of a user's name: `name0`, `name1` …, always the same for a uid."""
     return f"name{sum(uid.encode('utf-8', 'replace')) % NAME_COLOR_COUNT}"
 
 
@@ -72,13 +72,15 @@ def message_lines(
     picture: PictureOf | None = None,
     unread_thread: bool = False,
 ) -> list[Line]:
-    """Return the lines of a message, each of at most `width` columns.
+    """Return the lines of a message, each of at most `width` columns; the first message of a day begins with the date.
 
     Args:
-        before: the facts about the message above it; None at the beginning.
+        item: the message.
+        before: the facts about the message above it (see `neighbour_of`); None if there is no message above.
+        width: the columns of the history.
         me: the user's own uid.
         now: the time of a message that is not sent yet, in seconds since 1970.
-        picture: returns the lines of a message's picture; None to show none.
+        picture: returns the lines of a message's picture; None to show no picture.
         unread_thread: whether its thread has unread replies.
     """
     this = neighbour_of(item, me, now)
@@ -178,6 +180,6 @@ def _mark(item: LiveMessage, me: str) -> tuple[str, str] | None:
 
 
 def conversation_title(name: str, unread: int, width: int) -> tuple[str, str]:
-    """Return a name and an unread count that together fill a line."""
+    """Return the two parts of a line of `width` columns: the name, cut or padded, and the unread count; "" for 0."""
     count = "" if not unread else f" {unread if unread < 1000 else '999+'}"
     return padded(name, width - len(count)), count

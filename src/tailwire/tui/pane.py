@@ -38,8 +38,8 @@ class Pane(Vertical):
         now: returns the time, in seconds since 1970.
 
     Attributes:
-        place: what is open; None while nothing is.
-        live: the messages of the place; None while nothing is open.
+        place: the open conversation or thread; None while none is open.
+        live: its messages, kept current; None while none is open.
     """
 
     DEFAULT_CSS = """
@@ -101,13 +101,18 @@ class Pane(Vertical):
         return self._client
 
     async def open(self, client: ChatClient, place: Place, preparation: Awaitable[None] | None = None) -> None:
-        """Open a conversation or a thread.
+        """Open a conversation or a thread in place of the one that is open, once its messages have been read.
+
+        Text in the field is kept with the former conversation or thread, and restored when that is opened again.
 
         Args:
-            preparation: awaited before the messages are shown, because showing them marks them as read.
+            client: the client of the user.
+            place: the conversation or thread.
+            preparation: awaited before the messages are shown, for work that needs to know which are unread: showing
+                them marks them as read.
 
         Raises:
-            CometChatException: the messages cannot be read.
+            CometChatException: the messages cannot be read; what was open stays open.
         """
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
@@ -129,7 +134,7 @@ class Pane(Vertical):
         self._draw()
 
     def close(self) -> None:
-        """Stop following the conversation, and show nothing."""
+        """Stop following the open conversation or thread, and show no messages."""
         if self.live is not None:
             self.live.close()
         self.live = self.place = None
@@ -196,9 +201,11 @@ class Pane(Vertical):
             self._loading = False
 
     async def reveal(self, message_id: int) -> bool:
-        """Select and focus a message, reading older pages until it is there.
+        """Select a message and focus the history; load older pages until the message is found.
 
-        Return False if it is not found in `MAX_SEARCHED_PAGES` pages, or another conversation was opened meanwhile.
+        Returns:
+            False if it is not among the messages after at most `MAX_SEARCHED_PAGES` pages, or if nothing is open or
+            another conversation or thread was opened meanwhile.
 
         Raises:
             CometChatException: a page cannot be read.
@@ -273,14 +280,17 @@ class Pane(Vertical):
             self.put_aside()
 
     def put_aside(self) -> None:
-        """End editing, which clears the text, or replying, which keeps it."""
+        """Stop editing a message, which clears the field, or stop replying to one, which keeps the text."""
         if self._editing is not None:
             self.composer.text = ""
         self._editing = self._replying = None
         self.query_one(".about").display = False
 
     def edit(self, item: LiveMessage) -> bool:
-        """Put the text of the user's own message into the field. Return False if it cannot be edited."""
+        """Begin to edit a message: put its text into the field; sending it then changes the message.
+
+        Return False if the message is not a text message of the user themself, is not sent yet, or is deleted.
+        """
         message = item.message
         mine = message.sender.uid == self.history.me
         if not mine or not message.id or message.deleted_at or not isinstance(message, TextMessage):
@@ -293,7 +303,7 @@ class Pane(Vertical):
         return True
 
     def reply(self, item: LiveMessage) -> bool:
-        """Quote a message in the next one. Return False if it cannot be quoted."""
+        """Quote a message in the next one that is sent. Return False if it is not sent yet, or is deleted."""
         if not item.message.id or item.message.deleted_at:
             return False
         self._replying, self._editing = item.message, None

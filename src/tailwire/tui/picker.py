@@ -21,11 +21,12 @@ MAX_CHOICES = 100
 
 
 class Choice(NamedTuple):
-    """An entry of the list.
+    """An entry of the list of a `Picker`.
 
     Attributes:
-        value: the result of choosing it.
-        note: shown after the label.
+        label: the text of the entry; need not be safe for a terminal.
+        value: the result of the window if this entry is chosen.
+        note: shown after the label, dimmed.
     """
 
     label: str
@@ -34,11 +35,14 @@ class Choice(NamedTuple):
 
 
 Find = Callable[[str], Awaitable[Sequence[Choice]]]
-"""Returns the choices for the typed text; may raise `CometChatException`, which is shown instead."""
+"""Returns the choices for the typed text, best first. If it raises `CometChatException`, the error is shown instead."""
 
 
 def matching_choices(choices: Sequence[Choice], typed: str) -> list[Choice]:
-    """Return the choices that contain the typed characters in order, best matches first."""
+    """Return the choices whose labels contain the typed characters in this order, perhaps with others between them.
+
+    Best matches come first. If the typed text is blank, all choices are returned in their order.
+    """
     if not typed.strip():
         return list(choices)
     matcher = Matcher(typed.strip())
@@ -47,7 +51,7 @@ def matching_choices(choices: Sequence[Choice], typed: str) -> list[Choice]:
 
 
 def find_among(choices: Sequence[Choice]) -> Find:
-    """Return a `Find` that searches fixed choices."""
+    """Return a function for `Picker` that searches among these choices with `matching_choices`."""
 
     async def find(typed: str) -> Sequence[Choice]:
         return matching_choices(choices, typed)
@@ -56,13 +60,14 @@ def find_among(choices: Sequence[Choice]) -> Find:
 
 
 class Picker(ModalScreen[Any]):
-    """A window to choose one entry. The result is the value of the entry, or None.
+    """A window to choose one entry. Its result is the value of the chosen entry; None if the user closed the window.
 
     Args:
         title: the title of the window.
-        hint: what the empty field shows.
-        find: returns the choices for the typed text.
-        empty: what is shown when nothing is found.
+        hint: shown in the field while it is empty.
+        find: called with the typed text at first and after each change; the first `MAX_CHOICES` choices that it returns
+            are listed.
+        empty: shown in place of the list if there are no choices.
     """
 
     CSS = """
@@ -95,11 +100,11 @@ class Picker(ModalScreen[Any]):
             yield Static(markup=False)
 
     def on_mount(self) -> None:
-        """List everything."""
+        """List the choices for an empty text."""
         self._search("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
-        """Search for the text that was typed."""
+        """List the choices for the typed text."""
         self._search(event.value)
 
     def _search(self, typed: str) -> None:
@@ -126,7 +131,7 @@ class Picker(ModalScreen[Any]):
         note.display = not self._choices
 
     def action_move(self, step: int) -> None:
-        """Move the highlight."""
+        """Move the highlight down by `step` entries, or up if it is negative; it wraps at the ends."""
         options = self.query_one(OptionList)
         if self._choices:
             options.highlighted = ((options.highlighted or 0) + step) % len(self._choices)
@@ -143,6 +148,6 @@ class Picker(ModalScreen[Any]):
             self.dismiss(self._choices[at].value)
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Choose an entry with the pointer."""
+        """Choose the entry that was clicked."""
         event.stop()
         self.dismiss(self._choices[event.option_index].value)

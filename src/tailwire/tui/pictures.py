@@ -1,4 +1,4 @@
-"""Pictures as half blocks: two pixels in each cell. They need Pillow; without it, names and sizes are shown."""
+"""Pictures drawn with half blocks, two pixels in each cell. They need Pillow; without it, only file names are shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
 MAX_BYTES = 2 * 1024 * 1024
 MAX_PIXELS = 12_000_000
 WIDE, NARROW = 36, 16
-"""Columns of a picture."""
+"""The maximum columns of a picture: `WIDE` if there is room for them, otherwise `NARROW`."""
 MAX_ROWS = 12
 MAX_KEPT_PICTURES = 60
 PICTURES_AT_ONCE = 2
@@ -24,10 +24,18 @@ _HALF_BLOCK = "▀"  # the upper half in the first color, the lower half in the 
 
 
 def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] | None:
-    """Return a picture as lines of at most `columns` cells; None if it is not a picture, or too large.
+    """Return a picture as at most `rows` lines of at most `columns` cells, scaled down if necessary.
 
-    Each piece has the style `#RRGGBB#RRGGBB`: the colors of the upper and the lower pixel. An animation shows its first
-    picture. Only sizes and colors come from the file: no text of it reaches the terminal.
+    The style of each piece is `#RRGGBB#RRGGBB`: the colors of the upper and the lower pixels. Of an animation only the
+    first picture is drawn. Only sizes and colors come from the file: no text of it reaches the terminal.
+
+    Args:
+        data: the content of the file.
+        columns: the maximum number of cells in a line.
+        rows: the maximum number of lines.
+
+    Returns:
+        The lines; None if the file is not a picture of `PICTURE_FORMATS`, is damaged, or has more than `MAX_PIXELS`.
     """
     from PIL import Image
 
@@ -60,7 +68,7 @@ def half_blocks(data: bytes, columns: int, rows: int = MAX_ROWS) -> list[Line] |
 
 
 def picture_of(message: BaseMessage) -> Attachment | None:
-    """Return the first picture of a message, if it has one."""
+    """Return the first attachment of a message that is a picture (not SVG); None if it has none or is deleted."""
     if not isinstance(message, MediaMessage) or message.deleted_at:
         return None
     return next(
@@ -74,8 +82,8 @@ class Pictures:
 
     Args:
         fetch: returns the content of a file, given its URL and a limit in bytes; raises `FileProblem` if that fails.
-        may_fetch: returns whether a URL may be fetched without being asked for.
-        on_change: called when a picture can be drawn.
+        may_fetch: returns whether a picture at a URL may be fetched without a command of the user.
+        on_change: called without arguments when a picture has been decoded, so that `lines` now returns it.
 
     Attributes:
         enabled: whether Pillow is installed; without it, no picture is fetched.
@@ -94,10 +102,15 @@ class Pictures:
         self._turns = asyncio.Semaphore(PICTURES_AT_ONCE)
 
     def lines(self, message: BaseMessage, room: int) -> list[Line]:
-        """Return the lines of a message's picture; none until it has been fetched and decoded, if it may be.
+        """Return the lines of a message's picture. At the first call, begin to fetch it in the background.
 
         Args:
+            message: the message.
             room: the columns that the picture may use.
+
+        Returns:
+            The lines; [] until the picture has been decoded, and if the message has no picture, it may not be fetched,
+            cannot be shown, or the room is less than `NARROW`.
         """
         file = picture_of(message) if self.enabled else None
         url = file and (file.thumbnail or (file.url if file.size <= MAX_BYTES else ""))
@@ -127,6 +140,6 @@ class Pictures:
             self._on_change()
 
     def close(self) -> None:
-        """Stop fetching."""
+        """Cancel what is being fetched."""
         for task in self._tasks:
             task.cancel()

@@ -18,7 +18,13 @@ _FILE_NAME = "profiles.json"
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A user of an app on a server, whose URL is `server`."""
+    """A user of an app on a server.
+
+    Attributes:
+        server: the URL of the server.
+        app_id: the id of the app.
+        uid: the uid of the user.
+    """
 
     server: str
     app_id: str
@@ -26,15 +32,15 @@ class Profile:
 
     @property
     def title(self) -> str:
-        """The name shown in lists."""
+        """The name shown in lists: the uid and the server, without its scheme."""
         return f"{self.uid} on {self.server.removeprefix('https://').removeprefix('http://')}"
 
 
 class ProfileBook:
-    """The profiles of this device, last used first.
+    """The saved profiles of this device.
 
     Args:
-        folder: the folder of the profiles and their sessions; the platform's user data folder by default.
+        folder: the folder of the profiles and their sessions; by default `chat` in the platform's folder for user data.
     """
 
     def __init__(self, folder: str | os.PathLike[str] | None = None) -> None:
@@ -45,7 +51,7 @@ class ProfileBook:
         self.folder = Path(folder)
 
     def all(self) -> list[Profile]:
-        """Return the saved profiles. A file that cannot be read counts as empty."""
+        """Return the saved profiles, last used first; [] if there are none, or their file cannot be read."""
         try:
             saved = json.loads((self.folder / _FILE_NAME).read_text(encoding="utf-8"))
             return [Profile(str(p["server"]), str(p["app_id"]), str(p["uid"])) for p in saved][:MAX_PROFILES]
@@ -53,7 +59,7 @@ class ProfileBook:
             return []
 
     def use(self, profile: Profile) -> None:
-        """Save a profile as the last used one.
+        """Save a profile as the last used one; of the others, the `MAX_PROFILES - 1` most recent are kept.
 
         Raises:
             OSError: if the file cannot be written.
@@ -61,7 +67,7 @@ class ProfileBook:
         self._write([profile, *(p for p in self.all() if p != profile)])
 
     def session_store(self, profile: Profile) -> FileSessionStore:
-        """Return the store of a profile's session and unsent messages.
+        """Return the store of a profile's session and unsent messages; create the folder if it is missing.
 
         Raises:
             OSError: if the folder cannot be created.

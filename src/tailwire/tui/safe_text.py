@@ -1,6 +1,6 @@
-"""Text of other people, made safe and of a known width before it reaches a terminal. Pure functions.
+"""Make text of other users safe for a terminal, and fit it to a width. Pure functions.
 
-The result contains no control character, no character that changes the direction of the line, at most
+A safe text contains no control character, no character that changes the direction of the line, at most
 `MAX_COMBINING_MARKS` combining marks in a row, and no sequence whose width differs between terminals.
 """
 
@@ -12,9 +12,9 @@ from functools import lru_cache
 from rich.cells import cell_len
 
 MAX_COMBINING_MARKS = 3
-"""Combining marks in a row; real languages need at most two or three."""
+"""The maximum number of combining marks in a row; further ones are removed. Languages need at most two or three."""
 MAX_TEXT_CHARACTERS = 20_000
-"""Longer texts are cut."""
+"""Longer texts are cut, and end with `CUT_MARK`."""
 REPLACEMENT_CHARACTER = "\ufffd"
 TAB_SPACES = "    "
 CUT_MARK = " […]"
@@ -61,7 +61,11 @@ _DIRECTIONS = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 
 @lru_cache(maxsize=4096)
 def safe(text: str) -> str:
-    """Return a text that may be written to a terminal. Line breaks remain, tabs become four spaces."""
+    """Return a text made safe for a terminal (see this module). Line breaks remain, tabs become four spaces.
+
+    Characters that are not allowed are replaced by a visible character or removed. The text is cut at
+    `MAX_TEXT_CHARACTERS`.
+    """
     cut = len(text) > MAX_TEXT_CHARACTERS
     text = text[:MAX_TEXT_CHARACTERS]
     if not (text.isascii() and text.isprintable()):
@@ -85,12 +89,12 @@ def _make_safe(text: str) -> str:
 
 
 def safe_line(text: str) -> str:
-    """Return a safe text as one line: line breaks become spaces."""
+    """Return a text made safe for a terminal (see `safe`), as one line: line breaks become spaces."""
     return " ".join(safe(text).split("\n"))
 
 
 def cut_to(text: str, width: int) -> str:
-    """Return the beginning of a safe line that fits into a number of columns, with `…` if something is missing."""
+    """Return a safe line, cut to at most `width` columns; if it is cut, it ends with `…`."""
     if len(text) <= width and text.isascii():
         return text
     if cell_len(text) <= width:
@@ -107,13 +111,16 @@ def cut_to(text: str, width: int) -> str:
 
 
 def padded(text: str, width: int) -> str:
-    """Return a safe line, cut or filled with spaces to exactly a number of columns."""
+    """Return a safe line, cut as by `cut_to` or filled with spaces to exactly `width` columns."""
     text = cut_to(text, width)
     return text + " " * (width - cell_len(text))
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return the lines of a safe text at a width: broken at spaces, and within words that are longer than a line."""
+    """Return the lines of a safe text, wrapped at spaces to at most `width` columns (at least 2).
+
+    Words that are longer than a line are broken. Line breaks of the text remain.
+    """
     width = max(width, 2)  # a wide character needs two columns
     lines: list[str] = []
     for paragraph in text.split("\n"):

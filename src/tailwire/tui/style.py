@@ -1,4 +1,4 @@
-"""The style of the chat: only colors of the theme, so that it follows every theme."""
+"""The CSS of the chat. It uses only the colors of the current theme, so that it fits every theme."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The threads with replies of others that the user has not seen: their number of replies is marked as new."""
+"""Which threads have replies of other users that the user has not seen. The chat shows them as `(new)`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from tailwire.tui.wording import Place
 from tailwire.wire.entities import BaseMessage, CustomMessage, InteractiveMessage, MediaMessage, TextMessage
 
 MAX_THREADS = 1000
-"""Maximum number of marked threads; the oldest marks are removed."""
+"""Maximum number of marked threads; the marks with the oldest replies are removed."""
 MAX_PAGES = 5
 """Maximum number of pages of unread messages to read when a conversation is opened."""
 PAGE_SIZE = 100
 
 
 class UnreadThreads(MessageListener):
-    """Marks threads whose replies have just arrived, or were unread when their conversation was opened.
+    """Marks a thread when a reply arrives, or if a reply in it was unread when its conversation was opened.
 
     A mark stays until the thread is opened or the user replies in it. The server's read mark cannot be used for this:
-    a conversation has only one, which also moves if the conversation is read and its threads are not.
+    a conversation has only one for its messages and threads, so it also moves while a thread is not read.
 
     Args:
         me: the user's own uid.
-        on_change: called when a reply of anyone has arrived, the user's other devices included.
+        on_change: called without arguments when a reply in any thread has arrived, also one that the user wrote on
+            another device.
     """
 
     def __init__(self, me: str, on_change: Callable[[], None]) -> None:
@@ -34,15 +35,19 @@ class UnreadThreads(MessageListener):
         self._threads: dict[tuple[str, int], None] = {}
 
     def marked_in(self, place: Place) -> frozenset[int]:
-        """Return the ids of the messages of a conversation whose threads are marked."""
+        """Return the marked threads of a conversation, by the ids of the messages that they reply to."""
         return frozenset(parent for key, parent in self._threads if key == place.key)
 
     def remove_mark(self, place: Place) -> None:
-        """Remove the mark of the thread at a place, because it was opened."""
+        """Remove the mark of a thread, because it was opened. Without effect if it has no mark."""
         self._threads.pop((place.key, place.parent), None)
 
     async def read(self, client: ChatClient, place: Place) -> None:
-        """Read the unread messages of a conversation, and mark their threads. If that fails, the marks stay."""
+        """Fetch the unread messages of a conversation, and mark the threads of those that are replies.
+
+        At most `MAX_PAGES` pages are fetched, beginning with the newest. If the server refuses or cannot be reached,
+        the marks stay as they are.
+        """
         builder = MessagesRequestBuilder().set_unread().set_limit(PAGE_SIZE)
         request = (builder.set_guid(place.id) if place.kind == "group" else builder.set_uid(place.id)).build(client)
         try:

@@ -1,4 +1,4 @@
-"""The window that sends a file: a path that completes itself, and the progress."""
+"""The window that sends a file: a field for its path, with completion, and the progress of the upload."""
 
 from __future__ import annotations
 
@@ -26,9 +26,11 @@ SHOWN_COMPLETIONS = 8
 
 
 def path_completions(typed: str) -> list[str]:
-    """Return paths that begin with the typed text, at most `MAX_COMPLETIONS`, in alphabetical order.
+    """Return paths of files and folders that begin with the typed text, in alphabetical order.
 
-    Folders end with a separator. Hidden files are listed once their dot is typed.
+    A `~` at its beginning is replaced with the home folder. Folders end with a separator. Hidden files are listed once
+    their dot is typed. If there are more than `MAX_COMPLETIONS`, any of them are left out; if the folder cannot be
+    read, the list is empty.
     """
     path = os.path.expanduser(typed)
     folder, name = os.path.split(path)
@@ -46,7 +48,7 @@ def path_completions(typed: str) -> list[str]:
 
 
 def complete_path(typed: str, paths: Sequence[str]) -> str:
-    """Return the typed text, continued as far as all paths agree."""
+    """Return the longest common beginning of the paths of `path_completions`; the typed text if there is none."""
     if not paths:
         return typed
     first, last = min(paths), max(paths)
@@ -55,7 +57,9 @@ def complete_path(typed: str, paths: Sequence[str]) -> str:
 
 
 def media_message(place: Place, path: str) -> MediaMessage:
-    """Return the message that sends a file.
+    """Return a message to a place with a file as its attachment. Its type follows from the file's name.
+
+    Blocks: it opens the file to find out whether it can be read.
 
     Raises:
         OSError: if the file does not exist, cannot be read, or is a folder.
@@ -71,7 +75,7 @@ def media_message(place: Place, path: str) -> MediaMessage:
 
 
 class UploadScreen(ModalScreen[None]):
-    """The window that sends a file to a place."""
+    """The window that sends a file to a place. It has no result, and closes itself when its file has been sent."""
 
     CSS = """
     UploadScreen { align: center top; background: $background 60%; }
@@ -117,7 +121,7 @@ class UploadScreen(ModalScreen[None]):
         self.set_interval(0.1, self._draw)
 
     def on_unmount(self) -> None:
-        """Let the upload continue; the chat then shows how it ends."""
+        """Let the upload of this window continue; from now on the chat notifies the user of its end."""
         if self._upload is not None:
             self._upload.watched = False
 
@@ -135,7 +139,7 @@ class UploadScreen(ModalScreen[None]):
         self.run_worker(self._list(event.value), exclusive=True, group="paths")
 
     def action_complete(self) -> None:
-        """Complete the path."""
+        """Continue the typed path as far as all files and folders that begin with it agree."""
         self.run_worker(self._complete(), exclusive=True, group="paths")
 
     async def _complete(self) -> None:
@@ -144,7 +148,7 @@ class UploadScreen(ModalScreen[None]):
         field.cursor_position = len(field.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Send the file."""
+        """Begin to send the file, unless this window is sending one already."""
         event.stop()
         if event.value.strip() and self._upload is None:
             self.run_worker(self._send(event.value.strip()), exclusive=True, group="send")
@@ -179,7 +183,7 @@ class UploadScreen(ModalScreen[None]):
         self.dismiss(None)
 
     def action_cancel(self) -> None:
-        """Stop sending the file of this window, or the one that began last."""
+        """Cancel the upload of this window, or if it has none, the one of the chat that began last."""
         upload = self._upload or (self._uploads.running[-1] if self._uploads.running else None)
         if upload is not None:
             self._uploads.cancel(upload)

@@ -1,4 +1,4 @@
-"""The files that are being sent. They continue to be sent when the window that began them is closed."""
+"""The uploads in progress. They continue when the window that began them is closed."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ MAX_UPLOADS_AT_ONCE = 5
 
 @dataclass(eq=False)
 class Upload:
-    """A file that is being sent.
+    """A file that is being sent, or was.
 
     Attributes:
+        name: the name of the file to show.
         sent, size: the bytes sent so far, and the size of the file; both 0 until the first bytes are sent.
-        watched: whether a window shows the upload and how it ends.
-        problem: why the file was not sent; "" while it is being sent, and after it was sent.
-        ended: set when it was sent, has failed or was cancelled.
+        watched: whether a window shows the upload and how it ends; if not, the chat notifies the user of its end.
+        problem: why the file was not sent, as a text for the user; "" while it is being sent, and after it was sent.
+        ended: set when the file was sent, sending it has failed, or it was cancelled.
+        task: the task that sends it.
     """
 
     name: str
@@ -36,7 +38,7 @@ class Upload:
 
     @property
     def percent(self) -> int:
-        """The percentage that has been sent."""
+        """The percentage that has been sent, rounded down; 0 while the size is not known."""
         return 100 * self.sent // self.size if self.size else 0
 
 
@@ -58,14 +60,15 @@ class Uploads:
 
     @property
     def full(self) -> bool:
-        """Whether no further upload may begin."""
+        """Whether `MAX_UPLOADS_AT_ONCE` uploads are in progress. The caller of `begin` checks it."""
         return len(self.running) >= MAX_UPLOADS_AT_ONCE
 
     def begin(self, message: MediaMessage, name: str) -> Upload:
-        """Begin to send a file, and return its upload.
+        """Begin to send a file in the background, and return its upload.
 
         Args:
-            name: the name of the file to show.
+            message: the message with the file.
+            name: the name of the file to show, safe for a terminal.
         """
         upload = Upload(name)
         self.running.append(upload)
@@ -94,17 +97,17 @@ class Uploads:
         self._on_change()
 
     def cancel(self, upload: Upload) -> None:
-        """Stop sending a file."""
+        """Cancel an upload. Does not wait until it has ended."""
         if upload.task is not None:
             upload.task.cancel()
 
     def close(self) -> None:
-        """Stop sending all files."""
+        """Cancel all uploads. Does not wait until they have ended."""
         for upload in list(self.running):
             self.cancel(upload)
 
     def summary(self) -> str:
-        """Return a few words about the running uploads; "" if there are none."""
+        """Return the name and progress of the oldest running upload, and how many others run; "" if none runs."""
         if not self.running:
             return ""
         first = self.running[0]

@@ -1,6 +1,6 @@
-"""Which lines of the messages are visible. The position is a message and a line of it, not a number of lines.
+"""Which lines of the messages are visible. The scroll position is stored as a message and a line of it.
 
-So the lines being read keep their place when older pages or new messages arrive or the width changes, and only visible
+So the lines being read do not move when older pages or new messages arrive or the width changes, and only visible
 messages are measured.
 """
 
@@ -12,15 +12,15 @@ from tailwire.sdk.live.message_list import LiveMessage
 
 
 class Viewport:
-    """A window onto messages.
+    """The visible part of a list of messages. At first it follows the newest message.
 
     Args:
-        height_of: measures the message at an index, in lines.
-        room: returns the height of the window, in lines.
+        height_of: returns the height in lines of the message at an index of `items`.
+        room: returns the height of the visible part in lines.
 
     Attributes:
         items: the messages, oldest first.
-        index: the place of each message in `items`, by its key.
+        index: the index of each message in `items`, by its key.
     """
 
     def __init__(self, height_of: Callable[[int], int], room: Callable[[], int]) -> None:
@@ -31,11 +31,15 @@ class Viewport:
 
     @property
     def at_end(self) -> bool:
-        """Whether the window follows the newest message."""
+        """Whether the end is visible and remains so when messages are added."""
         return self._top is None
 
     def show(self, items: Sequence[LiveMessage]) -> None:
-        """Replace the messages. If the one at the top is gone, the next one that remains takes its place."""
+        """Replace the messages.
+
+        The message at the top stays there. If it is not among the new ones, the next of the old ones that is takes its
+        place at the top; if there is no such message, the newest is followed.
+        """
         old, old_index = self.items, self.index
         self.items, self.index = items, {item.key: n for n, item in enumerate(items)}
         if self._top is not None and self._top[0] not in self.index:
@@ -44,17 +48,17 @@ class Viewport:
             self._top = (later, 0) if later is not None else None
 
     def follow_newest(self) -> None:
-        """Follow the newest message."""
+        """Go to the end, and stay there when messages are added."""
         self._top = None
 
     def first(self) -> tuple[int, int]:
-        """Return the index of the first visible message, and its first visible line."""
+        """Return the index in `items` of the first visible message, and the number of its lines above the window."""
         if self._top is not None:
             return self.index[self._top[0]], self._top[1]
         return self._up_from(len(self.items), self._room())
 
     def settle(self) -> None:
-        """Follow the newest message if the messages end within the window."""
+        """Follow the newest message if its end is visible, as after heights have changed or messages were removed."""
         if self._top is not None:
             self._go_to(*self.first())
 
@@ -66,7 +70,10 @@ class Viewport:
         return index, max(-room, 0)
 
     def scroll(self, count: int) -> bool:
-        """Scroll by a number of lines; a negative number scrolls up. Return whether the beginning was in the way."""
+        """Scroll down by a number of lines, or up if it is negative. There must be messages.
+
+        Return True if it stopped at the first line of the first message because there are no lines above.
+        """
         index, line = self.first()
         line += count
         while line < 0 and index > 0:
@@ -85,7 +92,13 @@ class Viewport:
         self._top = None if at_end else (self.items[index].key, line)
 
     def reveal(self, key: str) -> None:
-        """Make a message visible: as a whole, or as much of it as there is room for."""
+        """Scroll as little as needed to make a message visible.
+
+        If it is higher than the visible part, its first lines are shown if it was above, otherwise its last lines.
+
+        Args:
+            key: the key of a message of `items`.
+        """
         index, room = self.index[key], self._room()
         first, line = self.first()
         if index < first or (index == first and line):

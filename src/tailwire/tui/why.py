@@ -28,7 +28,7 @@ class ConnectionScreen(ModalScreen[None]):
 
     Args:
         connection: the connection of the client.
-        folder: where dumps are written.
+        folder: the folder where `action_dump` writes its files.
     """
 
     CSS = """
@@ -80,7 +80,7 @@ class ConnectionScreen(ModalScreen[None]):
         self.query_one("#transitions", Static).update(table)
 
     def action_dump(self) -> None:
-        """Write a dump."""
+        """Begin to write a dump of the connection for `tailwire replay`; a notification shows its path or the error."""
         self.run_worker(self._dump(), exclusive=True)
 
     async def _dump(self) -> None:

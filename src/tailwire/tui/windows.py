@@ -1,4 +1,4 @@
-"""The windows over the chat: jump, search, send a file, why, keys."""
+"""Open the windows over the chat: jump, search, send a file, the connection, keys."""
 
 from __future__ import annotations
 
@@ -27,12 +27,17 @@ MIN_SEARCH_CHARACTERS = 2
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Opens windows over a screen. Each method waits until its window is closed, so it runs in a worker.
+    """Opens windows over the chat screen. Each method waits until its window is closed, so call it in a worker.
 
     Attributes:
-        places: returns the places of the conversations.
-        open: opens a conversation.
-        open_thread: opens the thread of a message.
+        screen: the screen of the chat.
+        chat: the client of the user.
+        main: the pane of the open conversation.
+        thread: the pane of the open thread.
+        uploads: receives the files to send.
+        places: returns the user's conversations as places, in the order of the list.
+        open: begins to open a conversation.
+        open_thread: opens the thread of a message of the open conversation, given the message's id.
     """
 
     screen: Screen[None]
@@ -45,7 +50,7 @@ class Windows:
     open_thread: Callable[[int], Awaitable[None]]
 
     async def jump(self) -> None:
-        """Find a conversation, a user or a group, and open it."""
+        """Let the user find a conversation, a user or a group, and open the chosen one."""
         place = await self.screen.app.push_screen_wait(Picker("Jump to", "Name of a user or group", self._find_places))
         if place is not None:
             self.open(place)
@@ -70,7 +75,10 @@ class Windows:
         return found
 
     async def search(self) -> None:
-        """Search in the open conversation, and show the chosen message."""
+        """Let the user search the text of messages in the open conversation, and show the chosen message there.
+
+        If it is a reply, its thread is opened. Without effect if no conversation is open.
+        """
         place = self.main.place
         if place is None:
             return
@@ -99,7 +107,7 @@ class Windows:
             self.screen.notify("The message is too far back to be shown here.", severity="warning")
 
     async def upload(self) -> None:
-        """Send a file to the thread if the user works in it, otherwise to the open conversation."""
+        """Let the user send a file: to the thread if it has the focus, otherwise to the open conversation."""
         focused = self.screen.focused
         place = self.thread.place if focused is not None and self.thread in focused.ancestors else self.main.place
         if place is not None:
@@ -110,5 +118,5 @@ class Windows:
         await self.screen.app.push_screen_wait(HelpScreen())
 
     async def why(self) -> None:
-        """Explain the connection."""
+        """Show the state of the connection, the reason for it and its history; dumps go to the current folder."""
         await self.screen.app.push_screen_wait(ConnectionScreen(self.chat.connection, Path()))

@@ -33,10 +33,12 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where messages go: to a user or a group, or to the thread of a message there.
+    """A conversation with a user or a group, or the thread of a message in it.
 
     Attributes:
+        kind: `user` or `group`.
         id: the uid or the guid.
+        name: the name of the user or group; "" if it is not known.
         parent: the id of the message that the thread replies to; 0 for the conversation itself.
     """
 
@@ -47,34 +49,34 @@ class Place:
 
     @property
     def key(self) -> str:
-        """The identity of the conversation, without the thread."""
+        """The identity of the conversation; the same for the conversation and all its threads."""
         return f"{self.kind}:{self.id}"
 
     @property
     def title(self) -> str:
-        """The name to show; groups begin with `#`."""
+        """The name of the user or group to show, or its id; those of groups begin with `#`."""
         return ("#" if self.kind == "group" else "") + safe_line(self.name or self.id)
 
 
 def place_of(entity: User | Group) -> Place:
-    """Return the place of a user or a group."""
+    """Return the conversation with a user or a group as a place."""
     if isinstance(entity, Group):
         return Place("group", entity.guid, entity.name)
     return Place("user", entity.uid, entity.name)
 
 
 def place_of_conversation(conversation: Conversation) -> Place:
-    """Return the place of a conversation."""
+    """Return a conversation as a place."""
     return place_of(conversation.conversation_with)
 
 
 def name_of(user: User) -> str:
-    """Return the name of a user to show."""
+    """Return the name of a user to show, or their uid if they have none."""
     return safe_line(user.name or user.uid)
 
 
 def size_text(count: int) -> str:
-    """Return a number of bytes as people read it: `3.4 MB`."""
+    """Return a number of bytes as people read it: `3.4 MB`. A KB has 1024 bytes."""
     size, unit = float(count), 0
     while size >= KIBIBYTE and unit < len(_SIZE_UNITS) - 1:
         size, unit = size / KIBIBYTE, unit + 1
@@ -82,7 +84,10 @@ def size_text(count: int) -> str:
 
 
 def body_of(message: BaseMessage) -> str:
-    """Return the text of a message, safe, with its line breaks. Attachments are not part of it."""
+    """Return the text or caption of a message with its line breaks; "" if it has none.
+
+    Of a deleted message, an action or any other message, a few words are returned. Attachments are not part of it.
+    """
     if message.deleted_at:
         return DELETED_TEXT
     if isinstance(message, TextMessage):
@@ -111,7 +116,7 @@ def _acted_on_themself(message: Action) -> bool:
 
 
 def files_of(message: BaseMessage) -> list[str]:
-    """Return a line for each file of a message: its name and size."""
+    """Return a line for each file of a message: its name, and its size if that is known."""
     if not isinstance(message, MediaMessage) or message.deleted_at:
         return []
     lines = []
@@ -122,7 +127,7 @@ def files_of(message: BaseMessage) -> list[str]:
 
 
 def preview_of(message: BaseMessage | None) -> str:
-    """Return one line about a message."""
+    """Return one line about a message: its text or its first file; "" for None."""
     if message is None:
         return ""
     files = files_of(message)
@@ -130,7 +135,7 @@ def preview_of(message: BaseMessage | None) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """Return a sentence about an error: what went wrong, and what to do next."""
+    """Return one line about an error: what went wrong, and if it is known, what to do next."""
     if isinstance(error, CometChatException):
         advice = _ADVICE.get(error.code, "")
         details = error.details if isinstance(error.details, str) else ""
@@ -143,10 +148,10 @@ def error_text(error: BaseException) -> str:
 
 
 def time_text(at: int) -> str:
-    """Return the local time of day of a time in seconds since 1970."""
+    """Return the local time of day (`23:59`) of a time in seconds since 1970."""
     return time.strftime("%H:%M", time.localtime(at))
 
 
 def date_text(at: int) -> str:
-    """Return the local date of a time in seconds since 1970, to separate messages of different days."""
+    """Return the local date (`Monday, 30 November 2026`) of a time in seconds since 1970."""
     return time.strftime("%A, %d %B %Y", time.localtime(at))
