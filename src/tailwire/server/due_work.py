@@ -65,7 +65,7 @@ class DueWork:
         self._woken = True
         if self._task is None and self.may_continue:
             self._cancel_timer()
-            # Not in the name of the request that wakes it up, if one does: its reads would wait for that user's turn.
+            # In an empty context, so that its reads do not count as those of the user whose request has woken it up.
             self._task = self._loop.create_task(self._run(), name=self._name, context=Context())
 
     async def _run(self) -> None:

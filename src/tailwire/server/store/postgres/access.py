@@ -234,7 +234,7 @@ def use_files(unit: Unit, place: str, key: str | int, names: Iterable[str], now:
             f" WHERE f.used < 2 AND f.name IN {texts_of('names')} ON CONFLICT DO NOTHING",
             **values,
         )
-    # The uses that the statement deletes are still there for its other part.
+    # Both parts of the statement see the same snapshot: for the second, the deleted rows are still there.
     unit.run(
         "WITH gone AS (DELETE FROM file_uses WHERE place = :place AND key = :key"
         f" AND name NOT IN {texts_of('names')} RETURNING name)"

@@ -90,7 +90,7 @@ class Chores:
         rows = await self._access.reads.rows(_FIRST_LATE_SQL, {**kinds, "now": self._access.world.seconds()})
         for kind, uid, up_to in rows:
             unit = Unit()
-            # If there is a user with the uid again, what was sent since then is theirs.
+            # If a user with this uid was created again, the messages sent since then are theirs.
             if kind == LATE_REMOVAL:
                 self.add_late_removal(unit, uid, up_to)
             unit.run(f"{_ADD_SQL} {_UNLESS_THERE_AGAIN_SQL} {_START_AGAIN_SQL}", kind=USER, key=uid)

@@ -177,9 +177,9 @@ class Database:
             entry.taken = done
 
     async def _read(self, job: Job[T], *, short: bool = False) -> T:
-        # A read whose connection is lost changed nothing: it is repeated on another one. The database ends a read that
-        # takes too long. If it should be short, or there is no answer at all, the database is the cause and not the
-        # request: clients should try again.
+        # A read changes nothing, so if its connection is lost, it is repeated on another one. The database cancels a
+        # read that takes too long. If the read should be short, or there was no answer at all, the database is the
+        # cause and not the request: then clients should try again.
         clock = asyncio.get_running_loop().time
         given_up_at = clock() + UNREACHABLE_SECONDS
         while True:

@@ -45,8 +45,8 @@ _HAS_USERS_CONDITION = "EXISTS (SELECT FROM presence p WHERE p.process = $1)"
 LEASE_SQL = f"""INSERT INTO processes (name, serving, keys, until)
 VALUES ($1, $2, $3, clock_timestamp() + interval '{LEASE_SECONDS} seconds') RETURNING id"""
 
-# If users of the process are still stored, its row is kept for the grace period. Then other processes take the process
-# for dead, and report the users who are not back.
+# If users are still stored as online at the process, its row is kept for the grace period. Then another process
+# declares it dead, and reports these users as offline unless they are online elsewhere.
 LEAVE_SQL = f"""WITH free AS (DELETE FROM leases WHERE process = $1),
 kept AS (UPDATE processes SET serving = false, keys = '', until = clock_timestamp() + make_interval(secs => $2)
 WHERE id = $1 AND {_HAS_USERS_CONDITION}) DELETE FROM processes WHERE id = $1 AND NOT {_HAS_USERS_CONDITION}"""

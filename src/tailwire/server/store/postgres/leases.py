@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection
 from tailwire.server.store.postgres.database import Database
 from tailwire.server.store.postgres.lane import LEASE_SECONDS, Lane
 
-# Only for a process that has not been declared dead, whose row is there.
+# Takes nothing if this process has been declared dead: then it has no row in `processes`.
 _TAKE_LEASES_SQL = """WITH taken AS (INSERT INTO leases (name, process) SELECT w.name, p.id
 FROM unnest(CAST(:names AS text[])) AS w (name), processes p WHERE p.id = CAST(:mine AS bigint) ORDER BY w.name
 ON CONFLICT (name) DO NOTHING RETURNING name)
@@ -61,8 +61,8 @@ class Leases:
             await self._take(names)
 
     async def _take(self, names: Collection[str]) -> None:
-        # Counted from when the renewal was asked for: while the answer was on its way, or this process was stopped, the
-        # lease went on, and may have ended.
+        # The time counts from when the renewal was requested. While the answer was on its way, or this process was
+        # stopped, the lease went on, and it may have ended by now.
         until, process = self._lane.renewed_at + LEASE_SECONDS / 2, self._lane.process
         rows = await self._database.rows(_TAKE_LEASES_SQL, {"names": list(names), "mine": process})
         found = frozenset(row[0] for row in rows)

@@ -30,7 +30,8 @@ _MESSAGES_SQL = f"""SELECT {_MESSAGE_COLUMNS}, coalesce((SELECT max(b.id) FROM m
 WHERE b.conversation_id = m.conversation_id AND b.id < m.id), 0)
 FROM messages m WHERE m.id > ? AND m.id <= ? ORDER BY m.id LIMIT ?"""
 _ENDED = ENDED_BEFORE.format(uid="split_part(c.key, '/', 2)", guid="split_part(c.key, '/', 1)", before="c.id")
-# Whether the user was a member after the change: they may have left since, but what was sent in between is for them.
+# The fourth column: whether the user was a member after the change. They may have left since, but what was sent in
+# between is for them.
 _CHANGES_SQL = f"""SELECT c.id, c.kind, c.key, c.kind <> 'member' OR EXISTS (
 SELECT FROM members m WHERE m.guid = split_part(c.key, '/', 1) AND m.uid = split_part(c.key, '/', 2)
 AND m.joined_after_id < c.id) OR EXISTS (
@@ -38,8 +39,8 @@ SELECT FROM change_log e WHERE e.subject = '{own_subject("")}' || split_part(c.k
 AND e.kind = '{ChangeKind.MEMBERSHIP_ENDED}' AND e.detail = split_part(c.key, '/', 1)
 AND e.since_id < c.id AND c.id < e.message_id), CASE WHEN c.kind = 'member' THEN {_ENDED} ELSE 0 END
 FROM changes c WHERE c.id > ? AND c.id <= ? ORDER BY c.id LIMIT ?"""
-# Users whose membership has changed between a message and its last edit, or that of the message that it quotes. A user
-# who was removed after the edit had a right to see it, and would otherwise never receive the message.
+# The users who joined or left the group between a message and its last edit, or the last edit of the message that it
+# quotes. Not those who left after the edit: they had a right to see it, and would otherwise never receive the message.
 _MOVED_SQL = """SELECT m.id, split_part(c.key, '/', 2) FROM messages m JOIN changes c
 ON c.id > m.id AND c.kind = 'member' AND starts_with(c.key, m.receiver || '/')
 AND c.id < (SELECT coalesce(max(e.action_id), c.id + 1) FROM edits e WHERE e.message_id IN (m.id, m.quoted_id))
@@ -47,8 +48,8 @@ WHERE m.receiver_type = 'group' AND """
 
 _ENTRIES_SQL = f"""SELECT {_ENTRY_COLUMNS}, NULL FROM change_log WHERE number > ? AND number <= ?
 ORDER BY number LIMIT {ENTRIES_PER_PAGE}"""
-# For a change in a group: those who were members before the change and still are, those who have left since, and those
-# who were members until the group was removed.
+# Of a change in a group, the receivers are members who joined before it, users who were members then and have left
+# since, and, if the group was removed, those who were members until then.
 _RECEIVERS_SQL = f"""SELECT uid, CASE WHEN NOT of_group OR member THEN NULL ELSE until END FROM (
 SELECT u.uid, starts_with(c.subject, '{GROUP_KEY}') AS of_group,
 c.kind <> '{ChangeKind.GROUP_REMOVED}' AND EXISTS (SELECT FROM members m
@@ -102,8 +103,9 @@ class Log:
         )
 
     async def _withholding(self, messages: list[LoggedMessage]) -> list[LoggedMessage]:
-        # The content of a message before its last edit is not stored. Memberships are read after messages, so a user
-        # who was removed before an edit is found.
+        # An edited message is withheld from users who joined or left before the edit, because the earlier content is no
+        # longer stored. Memberships are read after the messages, so that a user who was removed before an edit is
+        # found.
         edited = [m.row.id for m in messages if m.row.receiver_type == "group" and _is_edited(m)]
         if not edited:
             return messages

@@ -44,8 +44,9 @@ class PresenceRows:
         return StoredPresence(process, version, [Transition(State(before), State(after)) for before, after in pairs])
 
     async def _store_users(self, users: Sequence[LocalPresence]) -> tuple[int, Any]:
-        # A call that was given up may still be carried out: before this one, which then names a version that is not the
-        # stored one and is repeated, or after it, and then it is the other that changes nothing.
+        # An earlier call that was given up may still be carried out. If that happens before this call, the version that
+        # is named here is not the stored one, and this call is repeated. If it happens afterwards, the earlier call
+        # names an old version, and changes nothing.
         process = self._lane.process
         after = self._last[1] if self._last[0] == process else 0
         columns = {"uids": [u.uid for u in users], "here": [u.online for u in users], "away": [u.away for u in users]}

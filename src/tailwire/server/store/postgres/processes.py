@@ -29,8 +29,9 @@ KEYS_CHECK_SECONDS = 0.25
 MAX_LEASE_SECONDS = 2 * LEASE_SECONDS
 _ENDED_CONDITION = f"""(until < clock_timestamp()
 OR serving AND until > clock_timestamp() + interval '{MAX_LEASE_SECONDS} seconds')"""
-# A new row of this process is made by the lane only, which knows what must be forgotten with the old one.
-# The other parts of the statement do not see yet that this process has renewed its lease.
+# If this process has no row left, none is inserted: only the lane does that, because it knows what must be
+# forgotten with the old one. The other parts of the statement do not see the new end of the lease, so they treat this
+# process separately (`:mine`).
 _RENEW_SQL = f"""WITH mine AS (UPDATE processes SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
 WHERE id = :mine RETURNING id)
 SELECT EXISTS (SELECT FROM mine),
@@ -40,7 +41,8 @@ CAST(extract(epoch FROM clock_timestamp()) AS double precision)"""
 _ALL_SQL = (
     """SELECT id, name, serving, CAST(extract(epoch FROM until) AS bigint), id = :mine FROM processes ORDER BY id"""
 )
-# The rows of `presence` that go with those of `processes` are still there for the other parts of the statement.
+# The rows of `presence` that are deleted together with those of `processes` are still there for the other parts of the
+# statement, which see the same snapshot.
 _TAKE_OVER_SQL = f"""WITH gone AS (DELETE FROM processes WHERE {_ENDED_CONDITION} AND id IN
 (SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb) AS t (value))
 RETURNING id, name, serving, until)
@@ -136,8 +138,8 @@ class Processes:
             self.servers = max(1, servers)
             for call in self._on_servers:
                 call(self.servers)
-        # Only those that had ended at the last renewal too: after a time without the database all have ended, and
-        # each must have had the time to renew its own.
+        # Only processes whose leases had ended at the last renewal too: after an outage of the database all leases have
+        # ended, and each process must have time to renew its own.
         dead, self._ended = self._ended.intersection(ended), frozenset(ended)
         if dead and self._on_ended is not None:
             await self._take_over(dead, self._on_ended)

@@ -51,8 +51,8 @@ class Pruning(PruningRows):
         return int(answer.results[0][0]["count"])
 
     async def end(self) -> None:
-        # The words of a message are erased with it. The empty rows that keep them out of the index are not needed for
-        # old messages.
+        # The words of a removed message were replaced by an empty row, so that no process could still index it. For
+        # messages this old, the empty rows are not needed.
         removed = ROWS_PER_STEP
         while removed == ROWS_PER_STEP:
             unit = Unit()

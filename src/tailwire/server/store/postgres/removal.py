@@ -48,7 +48,7 @@ _COUNT_REPLIES_SQL = (
     "UPDATE messages p SET reply_count = (SELECT count(*) FROM messages r WHERE r.parent_id = p.id)"
     " WHERE p.id IN (SELECT parent_id FROM removed)"
 )
-# Emptied rather than deleted: a process that has read a message to index it cannot store its words afterwards.
+# The rows are emptied rather than deleted. Otherwise a process that has already read a message could still index it.
 _FORGET_WORDS_SQL = (
     "INSERT INTO words (message_id, words) SELECT id, '' FROM removed ORDER BY id"
     " ON CONFLICT (message_id) DO UPDATE SET words = ''"
@@ -115,7 +115,7 @@ class Removal:
         return [row["guid"] for row in results[0]], [row["token_hash"] for row in results[2]]
 
     def _remove_late(self, unit: Unit, uid: str, after_id: int) -> None:
-        # If there is a user with the uid again, what was sent since they were created is theirs.
+        # If a user with this uid was created again, the messages sent since then are theirs.
         own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
         theirs = (
             f"id > :after::bigint AND (sender = :uid OR conversation_id IN {own}) AND NOT EXISTS"

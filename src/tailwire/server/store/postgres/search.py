@@ -38,7 +38,8 @@ _INDEXED_UNTIL_SQL = "SELECT id FROM words_until"
 _NEXT_SQL = """SELECT m.id, m.conversation_id, m.body, m.traits, m.deleted_at FROM messages m
 WHERE m.id > ? ORDER BY m.id LIMIT ?"""
 _LEFT_SQL = "SELECT count(*) FROM (SELECT 1 FROM messages m WHERE m.id > (SELECT id FROM words_until) LIMIT ?) AS n"
-# If another process has gone on meanwhile, nothing is stored. What an edit or a deletion has stored since stays.
+# If another process has indexed these messages meanwhile, nothing is stored. Words that an edit or a deletion has
+# stored remain.
 _INDEX_SQL = """
 WITH step AS (UPDATE words_until SET id = :last WHERE id = :begun RETURNING id)
 INSERT INTO words (message_id, words)

@@ -44,7 +44,7 @@ class Users(UserRows):
         return await self._users.get(uid, lambda: read(uid))
 
     async def store_last_online(self, uid: str, now: int) -> None:
-        # Others learn of it with the user's presence, which is not in the log: it changes too often.
+        # Other processes are notified with the user's presence. It is not in the log, because it changes too often.
         await super().store_last_online(uid, now)
         self._access.feed.report([Change(0, SEEN, uid)])
 

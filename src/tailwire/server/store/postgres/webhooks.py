@@ -66,7 +66,7 @@ class Webhooks(WebhookRows):
         return bool(self._by_trigger) or not self._is_current()
 
     def _is_current(self) -> bool:
-        # Whether the triggers in memory count as true, by the rule for all that is kept there (see `ports.changes`).
+        # Whether the cached triggers count as current, by the rule for all caches (see `ports.changes`).
         now = asyncio.get_running_loop().time()
         fresh = now - self._loaded_at <= TRUSTED_SECONDS or self._access.feed.is_current()
         return fresh and self._loaded == self._changes

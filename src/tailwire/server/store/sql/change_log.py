@@ -30,7 +30,8 @@ _ENTRY_COLUMNS = (
 _EVER, _WITHIN = _ENTRY_COLUMNS.format(until="CAST(NULL AS BIGINT)"), "c.number > :after AND c.number <= :newest"
 _GROUP_REMOVED_KIND = f"'{ChangeKind.GROUP_REMOVED}'"
 _GROUP, _ENDED_KIND = f"c.subject = '{GROUP_KEY}' ||", f"'{ChangeKind.MEMBERSHIP_ENDED}'"
-# Conversations of two users; groups, since the reader joined; groups while the reader was a member; the reader's own.
+# The four parts: changes in conversations of two users; in groups since the reader joined; in former groups while the
+# reader was a member; and those that concern only the reader.
 _FOUND_SQL = f"""
 SELECT {_EVER} FROM participants p JOIN change_log c ON c.subject = p.conversation_id AND {_WITHIN}
 WHERE p.uid = :reader
@@ -54,14 +55,14 @@ WHERE highest < (SELECT max(number) FROM change_log)"""
 """Stores the highest number. Run this before entries are removed, so that their numbers are not given out again."""
 _ENDED_SQL = f"""SELECT detail, since_id, message_id FROM change_log WHERE subject = :own AND kind =
 '{ChangeKind.MEMBERSHIP_ENDED}' AND message_id > :after ORDER BY number LIMIT :limit"""
-# Not a membership that ended with the group: that was a change, without a message.
+# Memberships that ended because the group was removed do not count: there was no message.
 ENDED_BEFORE = f"""(SELECT coalesce(max(e.message_id), 0) FROM change_log e JOIN messages b ON b.id = e.message_id
 WHERE e.subject = '{own_subject("")}' || {{uid}} AND e.kind = {_ENDED_KIND} AND e.detail = {{guid}}
 AND b.conversation_id = '{GROUP_KEY}' || {{guid}} AND b.id < {{before}})"""
 """An SQL template with `uid`, `guid` and `before`. Its value is the id of the message with which the last membership of
 a user in a group ended, among messages with ids lower than `before`; 0 if there is none."""
-# The entry itself may have been removed with its group. Then the one before it counts, which happened after the same
-# message or an earlier one.
+# The entry with this number may have been removed with its group. Then the entry before it counts, which happened after
+# the same message or an earlier one.
 _LEFT_AFTER_SQL = f"""SELECT DISTINCT uid FROM change_log WHERE kind = {_ENDED_KIND} AND detail = ? AND number > ?
 AND since_id < (SELECT after_id FROM change_log WHERE number <= ? ORDER BY number DESC LIMIT 1)"""
 OLD_SQL = f"""SELECT max(number), max(after_id) FROM (SELECT number, after_id, at FROM change_log ORDER BY number

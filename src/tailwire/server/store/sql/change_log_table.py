@@ -22,7 +22,7 @@ change_log = Table(
     # In a conversation, the only other user who receives it; "" for all.
     Column("to_uid", short_text(100), nullable=False),
     Column("message_id", Id, nullable=False),
-    # Of an ended membership: the id after which it began.
+    # For the end of a membership: the id after which the membership began.
     Column("since_id", Id, nullable=False),
     Column("detail", Text, nullable=False),
     Column("at", BigInteger, nullable=False),
@@ -30,8 +30,9 @@ change_log = Table(
     Index("change_log_by_subject", "subject", "number"),
 )
 
-# Which entries were removed because they were too old or too many: all up to `number`; `after_id` is their highest one.
-# `highest` is the highest number that was given out when entries were last removed for another reason.
+# One row. Entries up to `number` were removed because they were too old or too many; `after_id` is the highest
+# `after_id` among them. `highest` is the highest number that was given out when entries were last removed for another
+# reason.
 forgotten_changes = Table(
     "forgotten_changes",
     metadata,

@@ -255,8 +255,8 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-# What a user has not deleted for themselves is always the end of a conversation: its last message, or nothing.
-# Written alike in all dialects.
+# A user deletes a conversation for themselves up to a message. So the last message of a conversation is visible unless
+# they deleted all of it. The text is the same in all dialects.
 LATEST_OF_USER_SQL = compile_text(
     select(func.coalesce(func.max(conversations.c.last_message_id), literal_column("0"))).where(
         conversations.c.conversation_id.in_(_conversations_of(with_new=False)),

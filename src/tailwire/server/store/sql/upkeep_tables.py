@@ -18,8 +18,8 @@ files = Table(
     Column("width", Integer),
     Column("height", Integer),
     Column("thumbnail", short_text(100)),
-    # Whether it was never referenced, is or was referenced, is condemned, or is removed, so that only its name is kept;
-    # and since when nothing refers to it, or since when it is removed.
+    # `used` is `NEVER_USED`, `USED`, `CONDEMNED` or `REMOVED` of `files`; of a removed file only the name is kept.
+    # `unused_since` is the time since which nothing refers to the file, or at which it was removed.
     Column("used", Integer, nullable=False, server_default="0"),
     Column("unused_since", BigInteger),
     Index("files_by_uid", "uid", "created_at", "size"),
@@ -33,8 +33,8 @@ files = Table(
     ),
 )
 
-# Forms for uploads to the bucket, and whether they are open: not once the file was refused. One whose file was accepted
-# is not open either: that is in `files`.
+# Forms for uploads to the bucket. `open` is 0 after the uploaded file was refused. A form whose file was accepted does
+# not count as open either: then the file is in `files`.
 issued_forms = Table(
     "issued_forms",
     metadata,

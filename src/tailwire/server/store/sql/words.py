@@ -70,7 +70,8 @@ def words_of(text: str) -> list[str]:
 
 @lru_cache(maxsize=4096)
 def _folded(character: str) -> str:
-    # The character as words have it: folded; nothing if it is an accent of its own; a space if it separates words.
+    # Return the character as words contain it: in lower case and without an accent; "" if it is only an accent; a space
+    # if it separates words.
     if _is_accent(character):
         return ""
     kind = category(character)

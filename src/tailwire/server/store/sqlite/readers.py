@@ -52,7 +52,7 @@ class Readers:
     """
 
     def __init__(self, connect: Callable[[], sqlite3.Connection], deadline: float) -> None:
-        # The loop's clock: with the machine's, a run on a virtual loop would depend on how busy the machine is.
+        # The event loop's clock, so that a test on virtual time does not depend on how busy the machine is.
         self._clock = clock = asyncio.get_running_loop().time
         self._deadline = deadline
         self._executor = ThreadPoolExecutor(READ_TURNS + MAX_LONG_READS, thread_name_prefix="tailwire-reader")

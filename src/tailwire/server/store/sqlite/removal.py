@@ -28,7 +28,7 @@ from tailwire.server.store.sqlite.standings import check_group_act
 from tailwire.server.store.sqlite.tokens import Tokens
 from tailwire.server.store.sqlite.webhooks import Webhooks
 
-# After a removal of messages: update a conversation's last message, and a message's number of replies.
+# Run after messages were removed, to update the last message of a conversation and the number of replies to a message.
 _LAST_MESSAGE_ID = "coalesce((SELECT id FROM messages WHERE conversation_id = :of {which} ORDER BY id DESC LIMIT 1), 0)"
 _SHOWN = (
     "AND id <= shown_message_id AND parent_id IS NULL AND NOT (category = 'action' AND type = 'message') AND NOT"
