@@ -23,8 +23,8 @@ AND ({_SUM} files WHERE uid = :uid AND created_at > CAST(:day_ago AS BIGINT))
 + {_SUM} issued_forms WHERE {_OPEN}) + CAST(:size AS BIGINT) > CAST(:quota AS BIGINT)
 OR {_SUM} issued_forms WHERE uid = :uid AND issued_at > CAST(:expired AS BIGINT)) + CAST(:size AS BIGINT)
 > CAST(:quota AS BIGINT))"""
-# Only some are removed at once, so that the first request after a quiet time delays no other write. Those that remain
-# do not count any more.
+# Only some are removed at once, so that the first request after a quiet time delays no other write. The others no
+# longer count either.
 OLD_FORMS_AT_ONCE = 200
 REMOVE_OLD_SQL = f"""DELETE FROM issued_forms WHERE name IN
 (SELECT name FROM issued_forms WHERE issued_at <= CAST(:day_ago AS BIGINT) LIMIT {OLD_FORMS_AT_ONCE})"""
