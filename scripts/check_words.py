@@ -102,14 +102,18 @@ def openings(path: Path) -> Iterator[tuple[int, str]]:
                 yield node.body[0].lineno, text.splitlines()[0]
 
 
-def prose(path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the prose of a file with line numbers: a page's lines; a module's docstrings, comments and test names."""
+def prose(path: Path, *, suspicious: bool = False) -> Iterator[tuple[int, str]]:
+    """Yield the prose of a file with line numbers: a page's lines; a module's docstrings, comments and test names.
+
+    Args:
+        suspicious: leave out the comments of a module if none of them contains what `PLAIN` forbids.
+    """
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         yield from enumerate(text.splitlines(), 1)
         return
-    # Finding the comments takes most of the time, so only a module with a suspicious line is split into tokens.
-    if _ANY.search("\n".join(line[line.index("#") :] for line in text.splitlines() if "#" in line)):
+    # Splitting a module into tokens, to find its comments, takes most of the time.
+    if not suspicious or _ANY.search("\n".join(line[line.index("#") :] for line in text.splitlines() if "#" in line)):
         for token in tokenize.generate_tokens(io.StringIO(text).readline):
             if token.type == tokenize.COMMENT:
                 yield token.start[0], token.string
@@ -166,7 +170,7 @@ def problems(path: Path) -> list[str]:
     name = path.relative_to(ROOT)
     found = [
         (number, f"{name}:{number}: {match[0]!r}: {plain}")
-        for number, line in prose(path)
+        for number, line in prose(path, suspicious=True)
         if _ANY.search(line)
         for pattern, plain in _PATTERNS
         for match in pattern.finditer(line)
