@@ -314,7 +314,7 @@ class _Exchange:
         """Send the request by an `httpx2.AsyncClient`, and return the response. Call it once.
 
         Args:
-            request: the keyword arguments of `AsyncClient.build_request`.
+            request: the keyword arguments of its method `build_request`.
         """
         import httpx2
 
