@@ -58,7 +58,7 @@ class LoginScreen(Screen[None]):
     ]
 
     class LoginRequested(Message):
-        """The user wants to log in with a profile; the secret is empty if they gave no token, as for a saved session."""
+        """The user wants to log in with a profile. The secret is empty if they gave no token (saved session)."""
 
         def __init__(self, profile: Profile, secret: Secret) -> None:
             super().__init__()
