@@ -169,7 +169,7 @@ class Conversations:
 
         Raises:
             Refused: as in `get`; ERR_BAD_REQUEST: there are too many tags, or one is empty or too long;
-                ERR_UNAVAILABLE: during each of `MAX_ATTEMPTS` attempts the conversation left the list and came back.
+                ERR_UNAVAILABLE: other changes of the list prevented each of `MAX_ATTEMPTS` attempts.
         """
 
         async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
@@ -232,7 +232,7 @@ class Conversations:
 
         Raises:
             Refused: as in `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED: the caller has pinned as many as they may;
-                ERR_UNAVAILABLE: during each of `MAX_ATTEMPTS` attempts the list or the pins changed.
+                ERR_UNAVAILABLE: other changes of the list prevented each of `MAX_ATTEMPTS` attempts.
         """
 
         async def write(view: ConversationView) -> tuple[ConversationView, int | None]:

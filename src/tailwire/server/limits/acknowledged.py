@@ -14,8 +14,8 @@ from tailwire.wire.tcp_info import TCP_INFO_BYTES, bytes_acknowledged
 def acknowledged_bytes(transport: asyncio.Transport | None) -> int:
     """Return a number that grows with each byte that the peer acknowledges. Only differences of it are meaningful.
 
-    On systems that do not count acknowledged bytes (all but Linux), the number is minus the bytes that are buffered in
-    this process. It is 0 if there is no transport.
+    On systems that do not count acknowledged bytes (all but Linux), it is the number of bytes that are buffered in this
+    process, with a minus sign. It is 0 if there is no transport.
     """
     if transport is None:
         return 0

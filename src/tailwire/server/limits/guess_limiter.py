@@ -70,7 +70,7 @@ class GuessLimiter:
                 known[hash(secret)] = None
 
     def record_failure(self, address: str) -> None:
-        """Record that a secret from an address was wrong."""
+        """Record that a secret from an address was wrong. After too many, its secrets are not checked for a while."""
         address = counting_key(address)
         wait = self._tries.take(address)
         if address not in self._suspects:

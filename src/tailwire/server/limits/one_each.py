@@ -16,7 +16,11 @@ class UserTurns:
 
     @asynccontextmanager
     async def turn(self, who: str) -> AsyncIterator[None]:
-        """Return a context in which no other task of a user is. Entering it waits for the user's earlier tasks."""
+        """Return a context in which only one task of a user is at a time. Entering it waits for their earlier tasks.
+
+        Args:
+            who: the uid of the user.
+        """
         lock = self._locks.get(who)
         if lock is None:
             lock = self._locks[who] = asyncio.Lock()

@@ -24,7 +24,7 @@ RECORD_SECONDS = 0.2
 STOP_SECONDS = 2.0
 """How long a server that stops waits for answers. Notifications without an answer by then are sent again later."""
 ATTEMPT_TIMEOUT_SECONDS = 15.0
-"""How long an attempt may take in total. An answer that arrives too slowly is not waited for: it may be intended."""
+"""How long an attempt may take in total. Users choose the services of Web Push, and one could answer without end."""
 INTERVAL_SECONDS = 0.01
 """The time between the starts of two attempts, so that many notifications do not delay the server's other work."""
 LONGEST_DELAY_SECONDS = 3600
