@@ -79,10 +79,10 @@ class Settings:
         wrong_passwords_per_minute: wrong passwords that one user may try at one group; 0 for no limit. In addition, at
             most 3 passwords of a user and 64 in total are checked at the same time.
         upgrades_per_second: new WebSockets per second, paced evenly; 0 for no limit.
-        overload_lag: lag of the event loop, in seconds, above which typing is shed (twice that: presence, three times:
-            receipts, four times: some sends are refused); 0 to ignore the lag.
-        most_sends_under_way: sends in progress at the same time in a burst, and a tenth of it sustained; further sends
-            are refused with a time to retry; 0 for no limit.
+        overload_lag: lag of the event loop, in seconds, above which typing is not sent (twice that: nor presence, three
+            times: nor receipts, four times: some sends are refused); 0 to ignore the lag.
+        most_sends_under_way: how many sends may be in progress at the same time in a short burst; a tenth of that under
+            lasting load. Further sends are refused with a time to retry; 0 for no limit.
         max_connections: open connections; 0 for as many as the descriptor limit of the system allows.
         request_deadline: how long the head of a request, and a TLS handshake, may take; then the connection is closed.
         read_deadline: how long a list that no index can answer may be searched; then the request is refused
