@@ -165,7 +165,7 @@ class S3Uploads:
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a coroutine in a task of its own, which continues if the request is cancelled. Return the task.
 
-        `close` waits for it. If it raises `BucketError`, that is logged.
+        `close` waits for it for a few seconds. If it raises `BucketError`, that is logged.
         """
         task = asyncio.get_running_loop().create_task(work, name="tailwire upload to the bucket")
         self._tasks.add(task)

@@ -29,7 +29,7 @@ class Threads:
         self._pending = 0
 
     async def run(self, work: Callable[[], T]) -> T:
-        """Call a function in one of the threads, and return its result. A call that has started cannot be cancelled.
+        """Call a function in one of the threads, and return its result. If the caller is cancelled, the call continues.
 
         Raises:
             QueueFull: too many calls are pending.

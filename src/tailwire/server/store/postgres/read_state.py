@@ -126,7 +126,7 @@ def record_all_without(unit: Unit, guid: str, leaver: MemberRow, now: int) -> No
 def record_times_without(unit: Unit, leaver: MemberRow, now: int) -> None:
     """Add the steps of `record_all_without` to a unit, but without entries of the change log.
 
-    For a user who is removed: such entries would name them. The steps may come anywhere in the unit.
+    For a user who is removed: such entries would name them. Three results, numbers of rows, are added to the answer.
     """
     guid, conversation = leaver.guid, key_of("", leaver.guid, "group")
     unit.run(_TURN_SQL, conversation=conversation)

@@ -131,8 +131,9 @@ class Starts:
             last: the highest id in the database.
 
         Returns:
-            The name of the store, and the id above which new ids must be. If the database is an older copy or came from
-            elsewhere, the name is new, and the id is higher than `last`.
+            The name of the store, and the id above which new ids must be. If the database is an older copy or was moved
+            here, the name is new, and the id is higher than `last`. In a new database next to the id file of another
+            one, only the id is higher.
         """
         known = self.file.read()
         starts = c.execute("SELECT mark, after_id FROM starts ORDER BY number").fetchall()
