@@ -1,4 +1,4 @@
-"""A clock for the clients of a test: the test advances it, and lets the device sleep."""
+"""A clock for the clients of a test. The test advances it, or simulates that the device slept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tailwire.sdk.io.traffic import not_counted
 from tailwire.sdk.io.world import Timer, Wire, World
 
 MAX_RESPONSE_SECONDS = 0.5
-"""Real time that a server's response may take; after that, the line counts as dead."""
+"""Real seconds to wait for the server's pending responses. If they take longer, `advance` continues without them."""
 _REQUEST_MARKERS = ('"action":"ping"', '"type": "auth"')
 
 
@@ -89,17 +89,18 @@ class AppClock(World):
         self.pending_responses = 0
 
     def now(self) -> float:
-        """Return seconds on a clock that runs while the device sleeps; only differences have a meaning."""
+        """Return the seconds of this clock, including `sleep`; its origin is arbitrary."""
         return super().now() + self._ahead
 
     def wall(self) -> float:
-        """Return seconds since 1970, by the time that the test has advanced to."""
+        """Return seconds since 1970: the real time, plus all seconds of `advance` and `sleep`."""
         return super().wall() + self._ahead
 
     async def advance(self, seconds: float) -> None:
-        """Advance the clock. Each timer fires when it is due, and responses of the server arrive in between.
+        """Advance the clock, and fire the clients' timers in order, each at the time when it is due.
 
-        Each wait for responses takes at most half a second of real time.
+        Before each timer and at the end, pending responses of the server are awaited in real time, for at most
+        `MAX_RESPONSE_SECONDS` at once.
         """
         end = self.now() + seconds
         while True:
@@ -116,15 +117,19 @@ class AppClock(World):
         self._ahead += max(0.0, end - self.now())
 
     def sleep(self, seconds: float) -> None:
-        """Let the device sleep for this long. Timers that became due fire late: before this method returns."""
+        """Advance the clock at once, as if the device had slept; then fire the timers that became due meanwhile.
+
+        They fire in the order in which they were due, before this method returns. Responses are not awaited.
+        """
         self._ahead += seconds
         for timer in sorted((timer for timer in self.timers if timer.due <= self.now()), key=lambda timer: timer.due):
-            timer.fire()
+            if timer in self.timers:  # not cancelled by one that fired before it
+                timer.fire()
 
     # Used by clients.
 
     def timer(self, seconds: float, callback: Callable[[], None]) -> Timer:
-        """Return a timer that calls a function after this many seconds of this clock."""
+        """Start a timer that calls a function once, after this many seconds of this clock, and return it."""
         timer = _Timer(self, self.now() + seconds, callback)
         self.timers[timer] = None
         return timer
@@ -137,12 +142,12 @@ class AppClock(World):
         proxy: str | None = None,
         moved: Callable[[], None] = not_counted,
     ) -> Wire:
-        """Open a WebSocket, as `World` does, and count its pending responses."""
+        """Open a WebSocket as `World` does, and count its pending responses, so that `advance` awaits them."""
         with self._pending_response():
             return _WatchedWire(await super().open_wire(url, headers, tls, proxy, moved), self)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """Return an `httpx2.AsyncClient` whose pending responses are counted."""
+        """Return an `httpx2.AsyncClient` whose pending responses are counted, so that `advance` awaits them."""
         client = super().http_client(tls, proxy)
         send = client.send
 
@@ -172,7 +177,7 @@ class AppClock(World):
             self.answered(1)
 
     def answered(self, count: int) -> None:
-        """Record that `count` pending responses arrived, or will not arrive (called by the parts of this clock)."""
+        """Record that `count` pending responses arrived or will not arrive. Called by the sockets of this clock."""
         self.pending_responses = max(0, self.pending_responses - count)
         if not self.pending_responses:
             self._quiet.set()

@@ -47,9 +47,9 @@ class BotTest:
     """A running bot, and clients that talk to it. Made by `bot_test`.
 
     Attributes:
-        answers: what the bot has sent to the conversation of the last `say` since that message, in order.
-        reactions: the reactions to the message of the last `say`, each emoji once.
-        drafts: all `DraftChanged` events that the users have received.
+        answers: the messages that the bot has sent to the conversation of the last `say`, after that message, in order.
+        reactions: the emojis that the message of the last `say` has got as reactions, each once.
+        drafts: all `DraftChanged` events that any user of the test has received, in order.
     """
 
     __test__ = False
@@ -78,10 +78,10 @@ class BotTest:
             timeout: the virtual seconds that the bot may take.
 
         Returns:
-            The texts of the answers.
+            The texts of the text messages in `answers`.
 
         Raises:
-            TimeoutError: the bot did not finish, or was stopped with `stop`.
+            TimeoutError: the bot did not finish in time, as when it was stopped with `stop`.
             RuntimeError: the bot has stopped by itself; if an exception has ended it, that one is raised instead.
             ValueError: the user is the bot.
             CometChatException: as `ChatClient.send_message`.
@@ -124,7 +124,7 @@ class BotTest:
         self._run(react())
 
     def stop_draft(self, draft: DraftChanged, *, user: str = "alice") -> None:
-        """Ask the bot to stop writing.
+        """Ask the bot to stop writing a draft, a message that users see while it is written.
 
         Args:
             draft: one of `drafts`.
@@ -141,7 +141,7 @@ class BotTest:
         self._run(stop())
 
     def heard(self, user: str = "alice") -> list[str]:
-        """Return the texts of all text messages that a user has received, in order.
+        """Return the texts of all text messages that a user has received, in order; [] for a user who has done nothing.
 
         Args:
             user: the uid of the user.
@@ -149,7 +149,7 @@ class BotTest:
         return list(self._recorders[user].texts) if user in self._recorders else []
 
     def typing(self, user: str = "alice") -> list[str]:
-        """Return the typing events that a user has received, in order: `started`, `ended`.
+        """Return the typing events that a user has received, in order, each `started` or `ended`.
 
         Args:
             user: the uid of the user.
@@ -157,11 +157,15 @@ class BotTest:
         return list(self._recorders[user].typing) if user in self._recorders else []
 
     def stop(self) -> None:
-        """Stop the bot gracefully. If an exception has ended it before, it is raised here."""
+        """Stop the bot gracefully, as in production. Without effect if it is stopped.
+
+        Raises:
+            Exception: the exception that has ended the bot before.
+        """
         self._run(self._stop_bot())
 
     def start(self) -> None:
-        """Start the bot again, with its saved session.
+        """Start the bot again after `stop`, with its saved session, and wait until it is logged in.
 
         Raises:
             RuntimeError: the bot stopped at once; if an exception ended it, that one is raised instead.
@@ -264,12 +268,12 @@ class BotTest:
 def bot_test(bot: Bot) -> Iterator[BotTest]:
     """Run a bot for a test: `with bot_test(bot) as chat: assert chat.say("/help") == ["…"]`.
 
-    The bot connects to a server in the process, whatever its settings and keys are. Time is virtual, so waiting takes
-    no real time; replace what in the handlers needs a real network or thread. If an exception has ended the bot, it is
-    raised when the block ends, if not before.
+    The bot connects to a server in the process; its own URL and keys are not used. Time is virtual, so waiting takes
+    no real time. The bot's handlers run as they are, but cannot use a real network or thread: replace these in the
+    test. If an exception has ended the bot, it is raised by the next call of the `BotTest`, or at the end of the block.
 
     Args:
-        bot: the bot; its handlers are used as they are.
+        bot: the bot.
 
     Raises:
         RuntimeError: an event loop is running; use it in a test that is not async.

@@ -23,7 +23,7 @@ class TestUser:
 
     Attributes:
         uid: the uid.
-        name: the name that others see.
+        name: the name that other users see.
         token: the auth token, for `login_with_auth_token`.
     """
 
@@ -35,15 +35,18 @@ class TestUser:
 
 
 class EmbeddedServer:
-    """The whole server on a free port of 127.0.0.1, with its own database, without rate limits and without shedding.
+    """The whole server in a thread of this process, on a free port of 127.0.0.1, with its own database.
+
+    It has no rate limits, and sends all frames even if it is overloaded. Its methods block, and can be called from any
+    thread except its own.
 
     Args:
         folder: the folder for its data.
-        settings: settings of the server, by name (docs/server.md); they win over those that switch the limits off.
+        settings: settings of the server, by name (docs/server.md); they replace the defaults of this class.
 
     Attributes:
         url, port: the URL and the port at which it listens; "" and 0 before the first start.
-        app_id, auth_key, api_key: the app id and the keys, as printed by a server's first start.
+        app_id, auth_key, api_key: the app id and the keys that the server created; "" before the first start.
     """
 
     def __init__(self, folder: Path, **settings: Any) -> None:
@@ -57,7 +60,12 @@ class EmbeddedServer:
         self.port = 0
 
     def start(self) -> None:
-        """Start the server, and wait until it listens. After `stop()` it uses the same port and data again."""
+        """Start the server, and wait until it listens. After `stop()` it uses the same port and data again.
+
+        Raises:
+            TimeoutError: it takes more than 30 s.
+            Exception: whatever prevents the start, such as an invalid setting.
+        """
         self._thread.call(self._start())
 
     async def _start(self) -> None:
@@ -91,7 +99,7 @@ class EmbeddedServer:
         self._parts = None
 
     def stop(self) -> None:
-        """Stop the server gracefully: it tells its clients to reconnect."""
+        """Stop the server gracefully: it asks its clients to reconnect. Without effect if it is stopped."""
         self._thread.call(self._end())
 
     async def _end(self) -> None:
@@ -124,7 +132,7 @@ class EmbeddedServer:
 
     @property
     def parts(self) -> Parts:
-        """The parts of the running server, for tests that inspect them.
+        """The internal parts of the running server, for tests that inspect them.
 
         Raises:
             RuntimeError: the server is stopped.
@@ -134,7 +142,7 @@ class EmbeddedServer:
         return self._parts
 
     def add_user(self, uid: str, name: str = "") -> TestUser:
-        """Create a user, and an auth token for them.
+        """Create a user and an auth token for them, and return both.
 
         Args:
             uid: the uid of the new user.
@@ -142,6 +150,7 @@ class EmbeddedServer:
 
         Raises:
             RuntimeError: the server is stopped.
+            tailwire.server.ports.refusal.Refused: the uid is invalid or in use.
         """
         from tailwire.server.actions.users import NewUser
 

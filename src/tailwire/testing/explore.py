@@ -1,7 +1,8 @@
 """Explore every reachable state of the connection machine, and check every invariant at each step.
 
-Time is exact but coarse: durations are small whole numbers, and time moves by one, to the next deadline, or far past
-it. States are stored relative to now and without what no longer matters (`normalize`), so that the set is finite.
+The connection machine is a pure function from a state, an input and a time to the next state and commands. To keep the
+number of states finite, durations are small whole numbers; time moves by one second, to the next deadline, or past it;
+and states are stored in a normalized form (`normalize`).
 """
 
 from __future__ import annotations
@@ -40,15 +41,21 @@ COARSE_TIMINGS = Timings(
 )
 TOKEN_LIFETIME_SECONDS = 3.0
 TOKEN_TIMINGS = replace(COARSE_TIMINGS, renew_before=2, stable_after=1)
-"""The timings of clients whose token expires. Events of other concerns are explored only for the other clients."""
+"""The timings of start states whose auth token expires.
+
+To limit the number of states, only some of the events that have nothing to do with tokens are explored from them.
+"""
 LINE_TIMINGS = replace(COARSE_TIMINGS, stable_after=1)
-"""The timings of clients on slow lines and behind proxies. Events of other concerns are left to the other clients."""
+"""The timings of start states on slow lines and behind proxies.
+
+To limit the number of states, only some of the events that have nothing to do with lines are explored from them.
+"""
 _CHANCES = (0.0, 1.0)
 _MAX_CALLERS = 1
 
 
 def start_states() -> list[State]:
-    """Return the states in which a client can start."""
+    """Return the states in which a client can start: each mode, with several timings, with and without a provider."""
     return [
         State(
             mode=mode, timings=replace(COARSE_TIMINGS, max_attempts=limit), has_provider=provider, interval=2, timeout=1
@@ -63,7 +70,11 @@ def start_states() -> list[State]:
 
 
 def possible_events(s: State) -> Iterator[tuple[str, i.Input, float]]:
-    """Yield every event that is possible in a state: name, input, and seconds that pass before it."""
+    """Yield every event that can happen in a normalized state: its name, the machine's input, and the time of it.
+
+    The time is in seconds after the time of the state, which is 0. Which events are explored also depends on the
+    state's timings (`TOKEN_TIMINGS`, `LINE_TIMINGS`).
+    """
     e = s.epoch
     with_token, on_line = s.timings == TOKEN_TIMINGS, s.timings == LINE_TIMINGS
     for name, event in _facts(s):
@@ -161,7 +172,11 @@ def _token_events(epoch: int) -> Iterator[tuple[str, i.Input]]:
 
 
 def normalize(s: State, now: float) -> State:
-    """Return the state relative to `now`, without what no longer matters."""
+    """Return an equivalent state with times relative to `now`, so that states reached at different times can be equal.
+
+    Counters and ages are limited to the values from which on the machine's behaviour no longer changes, and facts
+    that only affect reports or the length of a wait are removed.
+    """
 
     def ahead(t: float | None) -> float | None:
         return None if t is None else t - now
@@ -202,10 +217,10 @@ class Exploration:
     """The result of an exploration.
 
     Attributes:
-        states: number of reachable states.
+        states: number of states that were found.
         steps: number of checked steps.
-        table: from the names of a state and an event (`abstract_name`, `possible_events`) to all pairs of the next
-            state's name and the names of the commands.
+        table: maps a state's name and an event's name (`abstract_name`, `possible_events`) to the possible outcomes:
+            pairs of the next state's name and the names of the commands (`command_names`).
     """
 
     states: int = 0
@@ -214,7 +229,7 @@ class Exploration:
 
 
 def abstract_name(s: State) -> str:
-    """Return the name of a state in the table: states that differ only in their timers share one."""
+    """Return the name of a state in the table. States that differ only in times and counters have the same name."""
     flags = {
         "ended": s.ended,
         "expired": s.session is SessionState.EXPIRED,
@@ -231,7 +246,7 @@ def abstract_name(s: State) -> str:
 
 
 def command_names(commands: list[Command]) -> str:
-    """Return the names of a step's commands in the table."""
+    """Return the names of a step's commands for the table, separated by spaces; `-` if there are no commands."""
     words = []
     for c in commands:
         name = type(c).__name__
@@ -252,13 +267,13 @@ def explore(
     take: Callable[..., tuple[State, list[Command]]] = step,
     max_states: int | None = None,
 ) -> Exploration:
-    """Visit every reachable state, and return what was found.
+    """Visit every state that can be reached, try every possible event in it, and check the invariants of each step.
 
     Args:
-        initial: the states to begin with; `start_states()` by default.
-        tabulate: whether to keep the table.
-        take: the step function; tests pass a faulty one.
-        max_states: stop when this many states have been found; None for no limit.
+        initial: the normalized states to begin with; `start_states()` by default.
+        tabulate: whether to fill `Exploration.table`.
+        take: the machine, which takes a state, an input, the time and a random number; tests pass a faulty one.
+        max_states: stop after at least this many states have been found; None for no limit.
 
     Raises:
         tailwire.testing.invariants.BrokenInvariant: at the first step that breaks an invariant.

@@ -1,4 +1,4 @@
-"""The invariants I1 to I10, T3, T6 and T8 of docs/project/specification.md, as checks of one step of the machine."""
+"""Check steps of the connection machine for the invariants I1 to I10, T3, T6, T8 of docs/project/specification.md."""
 
 from __future__ import annotations
 
@@ -37,7 +37,11 @@ LEGAL_TRANSITIONS = {
 
 
 class BrokenInvariant(AssertionError):
-    """An invariant does not hold. `rule` is its id, such as "I7"."""
+    """An invariant does not hold.
+
+    Attributes:
+        rule: the id of the invariant in docs/project/specification.md, such as "I7".
+    """
 
     def __init__(self, rule: str, what: str) -> None:
         super().__init__(f"{rule}: {what}")
@@ -50,23 +54,30 @@ def has_socket(s: State) -> bool:
 
 
 def check_step(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
-    """Check one step of the machine, which it made at the time `now`, and the state after it.
+    """Check a step of the machine and the state after it: `check_state` and `check_change`.
+
+    Args:
+        before: the state before the step.
+        event: the input of the step.
+        now: the time of the step, as it was passed to the machine.
+        after: the state after the step.
+        commands: the commands of the step.
 
     Raises:
-        BrokenInvariant: with the id of the invariant that does not hold.
+        BrokenInvariant: an invariant does not hold.
     """
     check_state(after, now)
     check_change(before, event, now, after, commands)
 
 
 def check_change(before: State, event: i.Input, now: float, after: State, commands: Sequence[Command]) -> None:
-    """Check one step of the machine, but not the state after it, which `check_state` checks.
+    """Check what a step of the machine changes and commands. Arguments are those of `check_step`.
 
-    An input about a socket may arrive after a deadline that has closed the socket (a process that slept): then the
-    deadline is handled first.
+    An input may be processed after the time of a deadline, as when the process was suspended. Then the machine handles
+    the deadline first, and may close the socket that the input is about; the checks allow for this.
 
     Raises:
-        BrokenInvariant: with the id of the invariant that does not hold.
+        BrokenInvariant: an invariant does not hold.
     """
     _check_sockets(before, event, now, after, commands)
     _check_requested(before, event, after)
@@ -114,10 +125,10 @@ def _check_login(event: i.Input, after: State) -> None:
 
 
 def check_state(s: State, now: float) -> None:
-    """Check a state by itself: I1, I2, I4, I5, I6, T3, T8, I9 (no caller waits for nothing), I10.
+    """Check a state by itself at the time `now`: I1, I2, I4, I5, I6, I10, T3, T8, and that no call waits forever (I9).
 
     Raises:
-        BrokenInvariant: with the id of the invariant that does not hold.
+        BrokenInvariant: an invariant does not hold.
     """
     socket = has_socket(s)
     if s.mode is Mode.AUTO and s.app is AppState.BACKGROUND and socket:

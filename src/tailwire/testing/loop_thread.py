@@ -1,4 +1,4 @@
-"""An event loop in a thread: runs a server or proxy for tests that use their own loop, or none."""
+"""An event loop in a thread of its own. It runs a server or proxy for tests with another event loop, or without one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ T = TypeVar("T")
 
 
 class LoopThread:
-    """Runs coroutines in a separate thread until `stop()`."""
+    """A thread with an event loop. It starts at once, runs until `stop()`, and does not keep the process alive.
+
+    Args:
+        name: the name of the thread.
+    """
 
     def __init__(self, name: str) -> None:
         self._loop = asyncio.new_event_loop()
@@ -20,6 +24,8 @@ class LoopThread:
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float = 30.0) -> T:
         """Run a coroutine in the thread, and return its result. Blocks until it has ended.
+
+        Call it from another thread: in the loop's own thread it would wait for itself.
 
         Args:
             work: the coroutine.
@@ -32,7 +38,7 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(timeout)
 
     def stop(self) -> None:
-        """Stop the loop and end the thread."""
+        """Stop the loop without cancelling its tasks, and wait up to 10 s for the thread to end. Call it only once."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()

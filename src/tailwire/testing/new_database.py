@@ -1,4 +1,4 @@
-"""Put a new database where a test's server looks for one: migrations run once per process, not at each start."""
+"""Create the databases of tests' servers by copying an empty one, so that migrations run only once per process."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def _migrated() -> bytes:
 
 
 def put_new_database(path: Path) -> None:
-    """Write an empty SQLite database of this version's schema, unless the file exists.
+    """Write an empty SQLite database with the current schema to a file, unless the file exists.
 
-    A server that opens it creates its identity and its keys, as in a database that it has created itself.
+    A server that is started on it creates its app id and its keys, as in a database that it has created itself.
     """
     if path.exists():
         return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the plugin's settings."""
+    """Add the settings `tailwire_server_scope` and `tailwire_server_settings`."""
     parser.addini(
         "tailwire_server_scope", "a fresh server for each: function (default), module or session", default="function"
     )
@@ -29,7 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Check `tailwire_server_scope`.
 
     Raises:
-        pytest.UsageError: it is not a scope of fixtures.
+        pytest.UsageError: its value is not a scope of pytest's fixtures.
     """
     scope = config.getini("tailwire_server_scope")
     if scope not in ("function", "class", "module", "package", "session"):
@@ -41,10 +41,10 @@ def _scope(fixture_name: str, config: pytest.Config) -> Any:
 
 
 class Line:
-    """The line between the clients of a test and its server, with faults on request.
+    """The line between the clients of a test and its server: a fault proxy, and two operations on the server.
 
     Attributes:
-        url: URL for clients to connect to, in place of the server's.
+        url: the URL for clients to use, in place of the server's.
     """
 
     def __init__(self, server: EmbeddedServer, proxy: FaultProxy) -> None:
@@ -52,11 +52,11 @@ class Line:
         self.url = proxy.url
 
     def settings(self, **more: Any) -> AppSettings:
-        """Return client settings for this line.
+        """Return settings for a client that connects over this line.
 
         Args:
-            more: methods of `AppSettingsBuilder`, each with its argument, or with a tuple of several; `auto=False` for
-                manual mode.
+            more: further settings: the name of a method of `AppSettingsBuilder`, and its argument or a tuple of its
+                arguments. `auto=False` selects manual mode.
         """
         from tailwire.sdk.app_settings import AppSettingsBuilder
 
@@ -175,7 +175,7 @@ class Line:
 
     @property
     def passed(self) -> tuple[int, int]:
-        """Bytes that the line has carried from and to the clients."""
+        """Bytes that the line has carried since its start: from the clients, and to the clients."""
         return self._proxy.passed
 
 
@@ -183,7 +183,10 @@ class Line:
 def tailwire_server(
     tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Iterator[EmbeddedServer]:
-    """A real server on a free port, with its own database (`EmbeddedServer`)."""
+    """A running server on a free port, with its own database (see `EmbeddedServer`); closed at the end.
+
+    The settings `tailwire_server_scope` and `tailwire_server_settings` say how long it lives, and how it is configured.
+    """
     from tailwire.server.config import load
     from tailwire.testing.embedded import EmbeddedServer
 
@@ -198,13 +201,16 @@ def tailwire_server(
 
 @pytest.fixture
 def tailwire_users(tailwire_server: EmbeddedServer) -> Callable[..., list[TestUser]]:
-    """Create users: `alice, bob = tailwire_users("alice", "bob")`, each with `uid`, `name` and `token`."""
+    """A function that creates users, given their uids: `alice, bob = tailwire_users("alice", "bob")`.
+
+    It returns a list of `TestUser`, with `uid`, `name` and `token`.
+    """
     return lambda *uids: [tailwire_server.add_user(uid) for uid in uids]
 
 
 @pytest.fixture
 def wire(tailwire_server: EmbeddedServer) -> Iterator[Line]:
-    """The line to the server, with faults on request (`Line`)."""
+    """A new line to `tailwire_server`, with faults on request (see `Line`)."""
     from tailwire.testing.line.proxy import FaultProxy
 
     proxy = FaultProxy("127.0.0.1", tailwire_server.port)
@@ -215,7 +221,7 @@ def wire(tailwire_server: EmbeddedServer) -> Iterator[Line]:
 
 @pytest.fixture
 def app_clock() -> AppClock:
-    """A clock for clients, `ChatClient(…, world=app_clock)`, with `advance()` and `sleep()`."""
+    """A clock for clients that the test controls (see `AppClock`): `ChatClient(…, world=app_clock)`."""
     from tailwire.testing.app_clock import AppClock
 
     return AppClock()
@@ -239,7 +245,7 @@ assert_quiet = _fixture_of("assert_quiet")
 
 @pytest.fixture
 def received() -> Any:
-    """`received(chat)` records what a client receives: `messages`, `texts`, `statuses`, `await until(…)`."""
+    """The class `Received`: `received(chat)` records the messages and statuses that a client receives from then on."""
     from tailwire.testing.received import Received
 
     return Received

@@ -1,4 +1,4 @@
-"""A recorder of what a client receives, and three assertions about it."""
+"""A recorder of what a client receives, and three assertions: nothing is lost, nothing repeated, no task left."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ class Received(MessageListener, ConnectionListener):
 
     @property
     def texts(self) -> list[str]:
-        """The texts of the text messages."""
+        """The texts of the text messages among `messages`, in order."""
         return [m.text for m in self.messages if isinstance(m, TextMessage)]
 
     async def until(self, condition: Callable[[], bool], timeout: float = 10.0) -> None:
-        """Wait until a condition holds. It is checked at once, and after each message, status and error received.
+        """Wait until a condition holds. It is checked at once, and after each recorded message, status and error.
 
         Raises:
             TimeoutError: if the condition does not hold within `timeout` seconds.
@@ -91,7 +91,7 @@ async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeou
     """Wait until a client has received all sent messages.
 
     Args:
-        sent: what `send_message` returned.
+        sent: the sent messages, as returned by `send_message`.
         received: the recorder of the client that should receive them.
         timeout: seconds.
 

@@ -16,15 +16,19 @@ UNLIMITED: dict[str, Any] = {
     **{f"{what}_per_minute": 0 for what in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")},
     **{f"{what}_per_address": 0 for what in ("connections", "unauthenticated")},
 }
-"""Server settings for tests: no rate limits, and any number of clients per address."""
+"""Server settings for tests, by name: no rate limits, and any number of clients per address."""
 
 
 class BadReadyFile(ValueError):
-    """The file is not a server's ready file."""
+    """The file is not a ready file, which a server writes once it listens."""
 
 
 def read_ready_file(file: Path) -> dict[str, Any]:
-    """Read a server's ready file: `url`, `app_id`, `pid`, and if the first start wrote it, `auth_key` and `api_key`.
+    """Read the ready file that a server writes once it listens.
+
+    Returns:
+        `url`, `app_id` ("" if the file has none), `pid`; and `auth_key` and `api_key` if it was the first start on the
+        server's data, because keys are only shown then.
 
     Raises:
         BadReadyFile: if the file is invalid.
@@ -50,10 +54,18 @@ class ServerProcess:
 
     Args:
         folder: the folder for the data and the ready file.
-        settings: `TAILWIRE_*` environment variables; they win over those that switch the limits off.
+        settings: `TAILWIRE_*` environment variables of the process; they replace those that switch the limits off.
         arguments: more arguments of `tailwire serve`.
 
     Leaving the block kills the process.
+
+    Attributes:
+        data: the folder for the data; by default `data` in `folder`.
+        program: the arguments of the Python interpreter that select the program.
+        url, port: the URL and the port at which the server listens; "" and 0 before the first start. A later start
+            uses the same port.
+        app_id, auth_key, api_key: the app id and the keys that the server created at its first start.
+        log: the lines of the process's standard error, of all starts.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, str] | None = None, *arguments: str) -> None:
@@ -74,7 +86,7 @@ class ServerProcess:
         """The process id.
 
         Raises:
-            RuntimeError: no process was started, or it was killed or stopped, or `ended` has awaited it.
+            RuntimeError: no process was started, or `kill`, `stop` or `ended` was called since.
         """
         if self._process is None:
             raise RuntimeError("the server is not started")
@@ -140,7 +152,7 @@ class ServerProcess:
         self.api_key = ready.get("api_key", self.api_key)
 
     async def until_logged(self, words: str, seconds: float = 30.0) -> str:
-        """Wait for a log line that contains a text, and return the newest such line. Earlier lines count too.
+        """Wait until a line of `log` contains a text, and return the newest such line. It may be there already.
 
         Raises:
             TimeoutError: if there is no such line within `seconds`.
@@ -151,11 +163,11 @@ class ServerProcess:
         return found[-1]
 
     async def kill(self) -> None:
-        """Kill the process (SIGKILL), if there is one."""
+        """Kill the process (SIGKILL) and wait until it has ended. Without effect if there is none."""
         await self._end(signal.SIGKILL)
 
     async def stop(self) -> int:
-        """Stop the process (SIGTERM), and return its exit code; 0 if there is no process."""
+        """Stop the process (SIGTERM), wait until it has ended, and return its exit code; 0 if there is no process."""
         return await self._end(signal.SIGTERM)
 
     async def ended(self) -> int:

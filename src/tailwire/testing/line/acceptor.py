@@ -1,4 +1,4 @@
-"""Accept the proxy's connections, or leave them unanswered."""
+"""Accept the fault proxy's connections, or leave connection attempts unanswered."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ SOCKET_BUFFER_BYTES = 4096
 
 
 def limit_buffers(sock: socket.socket) -> None:
-    """Use small segments and socket buffers, so that the kernel adds no queue to the line.
+    """Set small segments and buffers for a socket, so that the kernel buffers only little data of a simulated line.
 
     Call it before the socket listens or connects. With default buffers a peer on loopback accepts about 4 MB at
-    once, which is minutes of a slow line.
+    once, which takes minutes on a slow line.
     """
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BUFFER_BYTES)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
@@ -32,7 +32,7 @@ class Acceptor:
     """Listens on 127.0.0.1 and accepts connections.
 
     Args:
-        on_accepted: called with each accepted socket.
+        on_accepted: called with each accepted socket, which does not block and which the function has to close.
     """
 
     def __init__(self, on_accepted: Callable[[socket.socket], None]) -> None:
@@ -61,7 +61,10 @@ class Acceptor:
         return int(sock.getsockname()[1])
 
     def swallow(self) -> None:
-        """Leave new connections unanswered until `serve()`, by filling the kernel's accept queue."""
+        """Leave connection attempts unanswered until `serve()`, by filling the kernel's accept queue.
+
+        Without effect while it does not listen.
+        """
         if self._socket is None or self._fillers:
             return
         self._unwatch()
@@ -73,7 +76,7 @@ class Acceptor:
             self._fillers.append(filler)
 
     def serve(self) -> None:
-        """Accept connections again. Connections that waited in the accept queue are closed."""
+        """End `swallow`: accept connections again, and close those that waited in the accept queue."""
         if self._socket is None or not self._fillers:
             return
         with contextlib.suppress(BlockingIOError):

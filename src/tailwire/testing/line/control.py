@@ -20,14 +20,17 @@ from tailwire.testing.line.responses import MAX_BODY_BYTES
 
 
 class Control:
-    """Serves a fault proxy's operations over HTTP.
+    """Serves a fault proxy's operations (`operations.OPERATIONS`) over HTTP, inside `async with`.
 
     Args:
-        proxy: the proxy, which belongs to the running event loop.
+        proxy: the proxy, which runs in the same event loop.
         port: the port on 127.0.0.1; 0 takes a free one.
 
     Attributes:
-        url: where it listens, from entering `async with` to leaving it.
+        url: the URL at which it listens inside `async with`.
+
+    Raises:
+        OSError: the port cannot be used.
     """
 
     def __init__(self, proxy: FaultProxy, port: int = 0) -> None:

@@ -18,12 +18,12 @@ class Forwarder:
     Args:
         host: the host of the server.
         port: the port of the server.
-        faults: the active faults of the line, which may change at any time.
+        faults: the active faults of the line. The caller changes them in place, at any time.
 
     Attributes:
-        up: carries the bytes of all clients.
-        down: carries the bytes of the server.
-        pairs: the open connections.
+        up: the direction of the line to the server, shared by all connections.
+        down: the direction of the line to the clients, shared by all connections.
+        pairs: the connections that are open or being opened.
     """
 
     def __init__(self, host: str, port: int, faults: Faults) -> None:
@@ -36,11 +36,11 @@ class Forwarder:
         self.pairs: set[Pair] = set()
 
     def aim(self, port: int) -> None:
-        """Forward new connections to another port."""
+        """Forward new connections to another port of the server's host. Open ones stay."""
         self._target = (self._target[0], port)
 
     def take(self, sock: socket.socket) -> None:
-        """Forward an accepted client socket."""
+        """Begin to forward an accepted client socket, in the background. If the server is unreachable, it is reset."""
         pair = Pair(self._faults, self.up, self.down, self._reach, self.pairs.discard)
         self.pairs.add(pair)
         self._start_task(self._start_pair(pair, sock))
@@ -79,7 +79,7 @@ class Forwarder:
         task.add_done_callback(self._tasks.discard)
 
     def end_idle(self, seconds: float) -> None:
-        """Reset connections that are idle for this many seconds, from now on; 0 keeps idle connections."""
+        """From now on, reset connections that are idle for this many seconds; 0 stops doing so."""
         self._max_idle_seconds = seconds
         if self._idle_timer is not None:
             self._idle_timer.cancel()

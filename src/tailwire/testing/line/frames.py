@@ -6,18 +6,18 @@ UPGRADED_STATUS = b"HTTP/1.1 101"
 
 
 class ServerFrames:
-    """Splits the server's side of a connection: HTTP as it arrives, whole frames after an upgrade."""
+    """Splits what a server sends on a connection: HTTP responses as they arrive, whole frames after an upgrade."""
 
     def __init__(self) -> None:
         self._plain = self._upgraded = False
         self._kept = b""
 
     def feed(self, data: bytes) -> list[tuple[bytes, bool]]:
-        """Feed received bytes.
+        """Add bytes that the server has sent, and return the pieces that are now complete.
 
         Returns:
-            Pieces to pass on, in order, each with a flag that says whether it is a whole text frame. What is left of an
-            incomplete frame or of the head of the first response is kept for the next call.
+            Pieces in order, each with True if it is a whole WebSocket text frame, otherwise False. The bytes of an
+            incomplete frame, or of an incomplete head of an upgrade's response, are kept until a later call.
         """
         if self._plain:
             return [(data, False)]

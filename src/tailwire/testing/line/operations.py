@@ -17,8 +17,8 @@ class Arguments:
     """Parsed arguments of a control request.
 
     Attributes:
-        values: the values of the parameters, by name; missing ones have their default.
-        headers: the headers from the `header` parameters.
+        values: the values of the operation's parameters, by name; those missing in the request have their default.
+        headers: the headers by name, from the request's `header` parameters.
         body: the body of the request.
     """
 
@@ -32,9 +32,9 @@ class Parameter:
     """A parameter of an operation.
 
     Attributes:
-        example: its text in the list of operations.
-        read: parses its text; raises ValueError.
-        default: its value when it is missing; a missing rate is -1.
+        example: an example of its text, shown in the list of operations.
+        read: parses its text; raises ValueError if it is invalid.
+        default: its value when the request does not contain it; -1 for a rate.
     """
 
     example: str
@@ -47,10 +47,10 @@ class Operation:
     """An operation of the fault proxy.
 
     Attributes:
-        do: carries it out.
-        text: its description.
+        do: carries it out on a proxy; raises ValueError if the arguments are invalid.
+        text: its description, shown in the list of operations.
         parameters: its parameters, by name.
-        takes_answer: whether it accepts `header` and a body.
+        takes_answer: whether the request may have `header` parameters and a body, for the response to send.
     """
 
     do: Callable[[FaultProxy, Arguments], None]
@@ -67,7 +67,7 @@ class Operation:
             body: the body of the request.
 
         Raises:
-            ValueError: naming the parameter that is unknown or invalid.
+            ValueError: a parameter is unknown or invalid; the message names it.
         """
         unknown = sorted(set(query) - set(self.parameters)) or (["header"] if headers and not self.takes_answer else [])
         if unknown:
@@ -83,7 +83,7 @@ class Operation:
         return Arguments(values, {name.strip(): value.strip() for name, _, value in pairs}, body)
 
     def request_line(self, name: str) -> str:
-        """Return the request line that calls this operation."""
+        """Return an example of a request line, given the operation's name: `POST /delay?seconds=0.2`."""
         query = "&".join(f"{what}={p.example}" for what, p in self.parameters.items())
         return f"POST /{name}" + (f"?{query}" if query else "")
 
@@ -168,4 +168,4 @@ OPERATIONS: dict[str, Operation] = {
     ),
     "restore": Operation(**_calling("restore"), text="end all faults; keep the shape"),
 }  # fmt: skip
-"""The operations of the control, by path."""
+"""The operations of the control by name; the path of an operation is `/` and its name."""

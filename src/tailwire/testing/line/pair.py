@@ -32,11 +32,12 @@ class Faults:
     """The active faults of the line, shared by all its connections.
 
     Attributes:
-        half_open: whether nothing is delivered.
-        cut_after: bytes after which the server's next text frame is truncated and its connection closed; None for not.
-        repeats: number of server text frames still to be delivered twice.
-        answer: response to every request, in place of the server's; None to pass them.
-        upgrade_answer: response to WebSocket upgrades; None to pass them.
+        half_open: whether nothing is delivered: data is discarded on arrival, and connections stay open.
+        cut_after: the server's next text frame is truncated to this many bytes, and its connection closed; None to
+            truncate no frame. It becomes None once that is done.
+        repeats: number of text frames of the server still to be delivered twice; counts down.
+        answer: the response to every request, in place of the server's; None to pass requests to the server.
+        upgrade_answer: the response to WebSocket upgrades; None to pass them to the server.
     """
 
     half_open: bool = False
@@ -47,15 +48,16 @@ class Faults:
 
 
 class End(asyncio.BufferedProtocol):
-    """One end of a connection.
+    """One end of a connection through the proxy: the protocol of the socket to the client or to the server.
 
     Args:
-        pipe: carries what is read at this end.
-        on_arrival: called when data, or the closing of this end, has arrived at the far side of the pipe.
+        pair: the connection.
+        pipe: the direction of the line that carries what is read at this end.
+        on_arrival: called at the far side of the pipe with data that has arrived, or with how this end was closed.
 
     Attributes:
-        lost: whether the connection of this end is closed.
-        other: the other end, which waits while this one does not accept more data; None before it exists.
+        lost: whether the socket of this end is closed.
+        other: the other end, which is not read from while this one does not accept more data; None until it exists.
     """
 
     def __init__(self, pair: Pair, pipe: Pipe, on_arrival: Callable[[bytes | Ending], None]) -> None:
@@ -112,13 +114,13 @@ class End(asyncio.BufferedProtocol):
             self.other.resume("other end")
 
     def pause(self, reason: str) -> None:
-        """Stop reading until all reasons are gone."""
+        """Stop reading until `resume` has been called for this reason and for all others."""
         self._reasons.add(reason)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume(self, reason: str) -> None:
-        """Remove a reason to stop reading."""
+        """Remove a reason of `pause`; read again if it was the last one."""
         self._reasons.discard(reason)
         if not self._reasons and self._transport is not None and not self._transport.is_closing() and not self._ended:
             self._transport.resume_reading()
@@ -134,12 +136,12 @@ class End(asyncio.BufferedProtocol):
             self._transport.write_eof()
 
     def close(self) -> None:
-        """Close after pending writes."""
+        """Close the socket after pending writes."""
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Close immediately, without notifying the other end."""
+        """Close the socket immediately; the closing does not travel over the line to the other end."""
         self._ended = True
         if self._transport is not None:
             self._transport.abort()
@@ -150,15 +152,17 @@ class Pair:
 
     Args:
         faults: the active faults of the line, which may change at any time.
-        up: carries what the client sends.
-        down: carries what the server sends.
-        connect: begins to open the connection to the server, and later has `on_established` or `on_unreachable` called.
-            It is called when the client's first packet has arrived.
-        on_closed: called when both ends are closed.
+        up: the direction of the line that carries what the client sends.
+        down: the direction of the line that carries what the server sends.
+        connect: begins to open the connection to the server, with the protocol of `make_server_end`; later calls
+            `on_established` or `on_unreachable`. It is called when the client's first packet has arrived.
+        on_closed: called with this pair when both ends are closed.
 
     Attributes:
-        silent: whether nothing is delivered on this connection, even after the line is restored.
-        touched_at: when bytes last arrived at the far side of the line, in either direction, on the loop's clock.
+        client: the end of the client.
+        server: the end of the server; None until it exists.
+        silent: whether nothing is delivered on this connection, even if `Faults.half_open` is False.
+        touched_at: when data last arrived at the far side of the line, in either direction, on the loop's clock.
     """
 
     def __init__(
@@ -177,7 +181,7 @@ class Pair:
         self.client.pause("connecting")
 
     def begin(self) -> None:
-        """Send the client's first packet: connecting costs a round trip on the line."""
+        """Begin to connect to the server: send the client's first packet over the line, which takes its time there."""
         if self._closed:
             self.client.abort()
         else:
@@ -198,20 +202,20 @@ class Pair:
             self._connect(self)
 
     def make_server_end(self) -> End:
-        """Return a new protocol for the connection to the server."""
+        """Create the end of the server, connect it to that of the client, and return it."""
         self.server = End(self, self._down, self._at_client)
         self.server.other, self.client.other = self.client, self.server
         return self.server
 
     def on_established(self) -> None:
-        """Let the client send: the server has accepted the connection, or the proxy answers in its place."""
+        """Begin to read from the client, because the server has accepted or the proxy responds in its place."""
         if self._closed:  # dropped in the meantime
             self.abort()
             return
         self._send_to_client(CONTROL_PACKET_BYTES, lambda: self.client.resume("connecting"))
 
     def on_unreachable(self) -> None:
-        """Abort the connection, because the server cannot be reached."""
+        """Reset the client's connection, because the server cannot be reached; takes the time of the line."""
         self._down.send(CONTROL_PACKET_BYTES, self.abort)
 
     # Arrival at the far side of the line.
@@ -305,7 +309,7 @@ class Pair:
         self.on_end_lost()
 
     def on_end_lost(self) -> None:
-        """Finish if both ends are lost; called by each of them."""
+        """Call `on_closed` if both ends are closed. Each end calls this method when it is closed."""
         if self.client.lost and (self.server is None or self.server.lost):
             self._closed = True
             self._on_closed(self)

@@ -1,7 +1,7 @@
-"""One direction of an access line: a queue with a rate, then a fixed latency.
+"""One direction of a simulated access line: a queue that is sent at a rate, then a fixed latency.
 
-Rules: data arrives in the order in which it was sent, even when the shape changes; one timer serves everything in
-flight, and none runs while idle; senders that find the queue full are held, and released in turn.
+Rules: data arrives in the order in which it was sent, even when the shape changes; a single timer serves all data, and
+does not run while there is none; senders that find the queue full wait, and continue in turn.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ MAX_PIECE_SECONDS = 0.01  # of line time per piece, unless that is less than a s
 
 class Pipe:
     """One direction of a line, without limits until `change` sets some.
+
+    Only sizes are stored; what arrives is up to the functions passed to `send`.
 
     Attributes:
         passed: bytes that have left the queue since the start.
@@ -38,7 +40,7 @@ class Pipe:
 
     @property
     def piece(self) -> int:
-        """Bytes to send at once: fewer on slow lines, so that connections take turns."""
+        """The most bytes that a sender should send at once; fewer on slow lines, so that connections take turns."""
         return (
             int(min(MAX_PIECE_BYTES, max(SEGMENT_BYTES, self._rate * MAX_PIECE_SECONDS)))
             if self._rate
@@ -47,13 +49,18 @@ class Pipe:
 
     @property
     def full(self) -> bool:
-        """Whether a sender has to wait."""
+        """Whether the queue is full, so that a sender should wait with `hold`."""
         return self._free_bytes() <= 0
 
     def change(self, rate: float, queue: float, latency: float) -> None:
-        """Set the rate (bytes per second, 0 for no limit), the queue and the latency (seconds).
+        """Set the shape of this direction.
 
-        What has left the queue keeps its latency; the piece that is being sent starts over.
+        Data that has left the queue keeps its latency. The piece that is leaving it begins again, at the new rate.
+
+        Args:
+            rate: bytes per second; 0 for no limit.
+            queue: the size of the queue, in seconds of data at this rate.
+            latency: seconds from leaving the queue to the arrival.
         """
         if self._queue or self._travelling:
             self._move()
@@ -63,7 +70,10 @@ class Pipe:
             self._move()
 
     def send(self, size: int, arrive: Callable[[], None]) -> None:
-        """Send `size` bytes and call `arrive` at the far end. Accepted even when the queue is full."""
+        """Send `size` bytes, and call `arrive` once when they arrive; at once if there is no limit and no latency.
+
+        The bytes are accepted even if the queue is full.
+        """
         if not (self._rate or self._latency or self._queue or self._travelling):
             self.passed += size
             arrive()
@@ -75,11 +85,11 @@ class Pipe:
         self._move()
 
     def hold(self, release: Callable[[], None]) -> None:
-        """Call `release` once, in turn, when the queue has capacity."""
+        """Call `release` once when the queue has capacity again, after the senders that have waited longer."""
         self._held.append(release)
 
     def clear(self) -> None:
-        """Drop everything that is queued or in flight."""
+        """Drop all data that is queued or in flight, so that it never arrives, and release waiting senders."""
         self._queue.clear()
         self._travelling.clear()
         self._queued = self._travelling_bytes = 0

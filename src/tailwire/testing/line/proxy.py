@@ -1,4 +1,4 @@
-"""A TCP proxy with faults: it cuts, swallows, delays, slows down, duplicates or answers."""
+"""A TCP proxy with faults: it cuts connections, loses, delays, limits or duplicates data, or responds by itself."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire.testing.line.shape import Shape
 
 
 class FaultProxy:
-    """A proxy that forwards to a server, with faults on request.
+    """A TCP proxy on 127.0.0.1 that forwards connections to a server, with faults on request.
 
     ```python
     async with FaultProxy("127.0.0.1", server.port) as proxy:
@@ -23,14 +23,15 @@ class FaultProxy:
         proxy.cut()
     ```
 
-    To reset a connection is to close both of its ends at once; what is in flight is lost.
+    Faults apply to all connections at once. To reset a connection is to close both of its ends at once; what is in
+    flight is lost.
 
     Args:
         host: the host of the server.
         port: the port of the server.
 
     Attributes:
-        connections: accepted connections since the start.
+        connections: number of connections accepted since the start, closed and refused ones included.
         port: the port at which the proxy listens; 0 before the start.
     """
 
@@ -56,15 +57,22 @@ class FaultProxy:
 
     @property
     def passed(self) -> tuple[int, int]:
-        """Bytes carried from and to the clients since the start; opening and closing a connection counts, too."""
+        """Bytes carried since the start: from the clients, and to the clients.
+
+        Opening and closing a connection counts, too, with 40 bytes for each packet that this takes.
+        """
         return self._forwarder.up.passed, self._forwarder.down.passed
 
     async def start(self) -> None:
-        """Start listening on 127.0.0.1, on a free port."""
+        """Start listening on 127.0.0.1, on `port`; 0 takes a free one.
+
+        Raises:
+            OSError: the port cannot be used.
+        """
         self.port = self._acceptor.open(self.port)
 
     def aim(self, port: int) -> None:
-        """Forward new connections to another port."""
+        """Forward new connections to another port of the server's host. Open ones stay."""
         self._forwarder.aim(port)
 
     # Line shape.
@@ -109,23 +117,29 @@ class FaultProxy:
         self._acceptor.swallow()
 
     def half_open(self, new: bool = True) -> None:
-        """Keep connections open but deliver nothing until `restore()`.
+        """Keep connections open but deliver nothing on them until `restore()`, which resets them.
 
         Args:
-            new: whether this includes new connections; if not, they work, as behind a router that lost its state.
+            new: whether new connections deliver nothing either. If False, they work, as behind a router that has
+                forgotten its connections.
         """
         self._faults.half_open |= new
         for pair in self._forwarder.pairs:
             pair.silent = True
 
     def idle_kill(self, seconds: float) -> None:
-        """Reset connections that are idle for this many seconds, as many proxies do, until `restore()`."""
+        """Until `restore()`, reset connections that are idle for this many seconds, as many proxies do; 0 for none."""
         self._forwarder.end_idle(seconds)
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
-        """Answer every request in the server's place, like a portal or a proxy under maintenance, until `restore()`.
+        """Until `restore()`, respond to every request in the server's place, as a captive portal does.
 
-        Open connections are reset. TLS cannot be answered: its connections are closed without a response.
+        Open connections are reset. New TLS connections are closed without a response.
+
+        Args:
+            status: the HTTP status, 200 to 599.
+            headers: the headers; `Content-Length` and `Connection: close` are added.
+            body: the body, at most 1,000,000 bytes.
 
         Raises:
             ValueError: for an invalid status, header or body.
@@ -134,9 +148,12 @@ class FaultProxy:
         self.drop()
 
     def refuse_websockets(self, status: int = 426) -> None:
-        """Answer WebSocket upgrades with a status and pass other requests, until `restore()`.
+        """Until `restore()`, respond to WebSocket upgrades with a status, and pass other requests to the server.
 
-        Open connections are reset. Upgrades cannot be seen in TLS, so nothing is refused there.
+        Open connections are reset. In TLS upgrades cannot be recognised and are passed, too.
+
+        Args:
+            status: the HTTP status, 200 to 599.
 
         Raises:
             ValueError: for an invalid HTTP status.
@@ -145,20 +162,27 @@ class FaultProxy:
         self.drop()
 
     def cut_mid_frame(self, after: int = 1) -> None:
-        """Truncate the server's next text frame after this many bytes and close its connection.
+        """Truncate the next text frame that the server sends to any client, and close its connection; once.
 
-        Frames cannot be seen in TLS: there the next bytes of any kind are truncated.
+        In TLS frames cannot be recognised: there the next data that the server sends is truncated.
+
+        Args:
+            after: the number of bytes of the frame that are delivered.
         """
         self._faults.cut_after = after
 
     def duplicate(self, frames: int = 1) -> None:
-        """Deliver the server's next text frames twice (not over TLS, where frames cannot be seen)."""
+        """Deliver the next text frames of the server twice, to whichever client they go. Without effect in TLS.
+
+        Args:
+            frames: the number of frames.
+        """
         self._faults.repeats = frames
 
     def restore(self) -> None:
-        """End all faults and keep the shape. Swallowed data stays lost.
+        """End all faults and set `delay` to 0; the shape stays.
 
-        Half-open connections are reset.
+        Half-open connections are reset. Data that was not delivered stays lost.
         """
         faults = self._faults
         for pair in [p for p in self._forwarder.pairs if p.silent or faults.half_open]:

@@ -1,4 +1,4 @@
-"""Responses that are sent instead of the server's, and the request heads that select them. No I/O."""
+"""Responses that the proxy sends in the server's place, and the request heads on which that depends. No I/O."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class CannedResponse:
 
     Attributes:
         status: the HTTP status, 200 to 599.
-        headers: `Content-Length` and `Connection: close` are added when missing.
-        body: at most 1,000,000 bytes.
+        headers: the headers; `Content-Length` and `Connection: close` are added when missing.
+        body: the body, at most 1,000,000 bytes.
 
     Raises:
         ValueError: the status, a header or the body is invalid.
@@ -39,7 +39,7 @@ class CannedResponse:
                 raise ValueError(f"header {name!r}: give a name and a value of printable ASCII characters")
 
     def to_bytes(self) -> bytes:
-        """Return the encoded response."""
+        """Return the response as HTTP/1.1 bytes."""
         try:
             reason = HTTPStatus(self.status).phrase
         except ValueError:
@@ -51,13 +51,20 @@ class CannedResponse:
 
 
 class RequestHead:
-    """The first bytes of a connection, collected until its kind of request is known."""
+    """The first bytes of a connection, collected until it is known what kind of request they are.
+
+    Attributes:
+        data: all bytes so far.
+    """
 
     def __init__(self) -> None:
         self.data = b""
 
     def feed(self, data: bytes) -> bool:
-        """Add received bytes. Return True once the head is complete, is TLS, or is too large."""
+        """Add received bytes. Return True once the kind is known, or more than `MAX_HEAD_BYTES` have come.
+
+        The kind is known when the head of an HTTP request is complete, or at the first byte of TLS.
+        """
         self.data += data
         return self.is_tls or END_OF_HEAD in self.data or len(self.data) > MAX_HEAD_BYTES
 

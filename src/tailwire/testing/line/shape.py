@@ -50,9 +50,9 @@ class Shape:
     Attributes:
         up: bytes per second from the clients; 0 for no limit.
         down: bytes per second to the clients; 0 for no limit.
-        queue: seconds of data, at the rate, that wait before the line in each direction. A sender that fills it is not
-            read from until there is capacity.
-        latency: seconds, each way.
+        queue: the size of the queue in each direction, in seconds of data at its rate. While it is full, the proxy does
+            not read from the senders.
+        latency: seconds that data takes after the queue, each way.
 
     Raises:
         ValueError: a value is negative or too large; the message names it.
