@@ -48,7 +48,10 @@ def status_of(s: State) -> ConnectionStatus:
 
 
 def _report_status(step: Step) -> bool:
-    """Report the status. This rule is first, so that a loss is reported before the attempt that follows it (S23)."""
+    """Report the status if it has changed. Return whether it has.
+
+    This rule is first, so that a loss is reported before the attempt that follows it (S23).
+    """
     s = step.state
     status = status_of(s)
     if status is s.status:
@@ -136,7 +139,10 @@ def _answer_connects(step: Step) -> bool:
 
 
 def _start(step: Step) -> bool:
-    """Begin an attempt, or wait for the time of the next, when a socket is wanted (I5)."""
+    """Begin an attempt when a socket is wanted (I5), or set the time at which the next one may begin.
+
+    Return whether the state has changed.
+    """
     s = step.state
     if not is_wanted(s) or s.phase not in (Phase.IDLE, Phase.WAITING):
         return False

@@ -191,7 +191,10 @@ class HeldEvents(Protocol):
 
 
 class PutOff:
-    """What `AcknowledgedStream.later()` returns in place of an event: the app passes it to `done()` when it is done."""
+    """The object that `AcknowledgedStream.later()` returns in place of an event.
+
+    The app passes it to `done()` when it has processed the event.
+    """
 
 
 class AcknowledgedStream(EventStream):
@@ -322,7 +325,7 @@ class Streams:
         return stream
 
     async def put(self, event: Event) -> None:
-        """Add an event to each stream. If a stream is full after that, wait until it has capacity again."""
+        """Add an event to one stream after the other. If one is full after that, wait until it has capacity again."""
         for reference in list(self.references.values()):
             stream = reference()
             room = stream._put(event) if stream is not None else None

@@ -230,6 +230,12 @@ class Conversations:
     async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:
         """Pin a conversation to the head of the caller's list, or unpin it (`pinned` is False). Return it as changed.
 
+        Args:
+            caller: the user.
+            kind: `user` or `group`.
+            other: the uid of the other user, or the guid of the group.
+            pinned: whether to pin it.
+
         Raises:
             Refused: as in `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED: the caller has pinned as many as they may;
                 ERR_UNAVAILABLE: other changes of the list prevented each of `MAX_ATTEMPTS` attempts.

@@ -266,10 +266,10 @@ class Files:
             raise Refused("ERR_UID_NOT_FOUND")
         raise Refused("ERR_BAD_REQUEST", {"key": "A file was uploaded with this form before. Get a new form."})
 
-    async def discard(self, kept: Sequence[Attachment]) -> None:
+    async def discard(self, files: Sequence[Attachment]) -> None:
         """Remove files that were stored for a message which was then refused. Files that something refers to remain."""
-        if kept:
-            await self._store.files.discard([a.url.rpartition("/")[2] for a in kept])
+        if files:
+            await self._store.files.discard([a.url.rpartition("/")[2] for a in files])
 
     async def reserve(self, uid: str) -> Reservation:
         """Return a reservation for an upload that a user begins, so that its bytes count while it is in progress.

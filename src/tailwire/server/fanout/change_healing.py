@@ -116,7 +116,13 @@ class ChangeHealing:
         )
 
     def start(self, newest: int) -> None:
-        """Begin after the change `newest`, the newest in the store. This must be called before sockets connect."""
+        """Treat all changes up to now as received, and look for missing ones only among later ones.
+
+        This must be called before sockets connect.
+
+        Args:
+            newest: the number of the newest change in the store.
+        """
         self.numbers = ChangeNumbers(newest)
 
     def subscribe(self, subject: str) -> None:

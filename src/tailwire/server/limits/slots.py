@@ -33,7 +33,11 @@ class ConnectionSlots:
         self._taken: dict[str, int] = {}  # only addresses with a connection
 
     def take(self, address: str) -> Slot | None:
-        """Return a slot for a new connection, which must be freed at its end; None if all of the address are in use."""
+        """Take a slot for a new connection from an address. The caller frees it when the connection ends.
+
+        Returns:
+            The slot; None if the address has as many connections as it may have.
+        """
         key = counting_key(address)
         taken = self._taken.get(key, 0)
         if 0 < self._most <= taken:

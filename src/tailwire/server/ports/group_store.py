@@ -68,8 +68,8 @@ class GroupStore(Protocol):
         """Make a member the owner of a group, and an admin of it.
 
         Args:
-            act: who does this, and as its subject the member. Its condition is checked in the transaction of the
-                change.
+            act: the group, the user who makes the change, and the member, who is the subject of the act. Its condition
+                is checked in the transaction of the change.
             now: the time, in seconds since 1970.
             events: returns the webhook events to queue, given the standing before the change.
 

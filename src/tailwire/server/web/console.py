@@ -50,7 +50,7 @@ class SignIn(msgspec.Struct):
     """The body of the request that signs in with a one-time link.
 
     Attributes:
-        link: the secret of the link, the part of its path after the #.
+        link: the secret of the link: the fragment of its URL, after the `#`.
     """
 
     link: str
