@@ -1,4 +1,4 @@
-"""Simulation of the whole system in one process, from one seed: real clients, the real server, and faults.
+"""Simulate the whole system in one process, from one seed: real clients, the real server, and faults.
 
 Who may import it: tests and the command line.
 Read more: docs/reliability.md.

@@ -1,6 +1,6 @@
-"""`make simulate`: run seeds, shrink the first three that fail, and print each as a test.
+"""`make simulate`: run the plans of many seeds, shorten the first three that fail, and print each as a test.
 
-With `--servers` it runs several servers on one database instead (see `servers`); failed seeds are then not shrunk.
+With `--servers` it simulates several servers on one database instead (see `servers`); failures are then only printed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,12 @@ SEEDS_PER_BATCH = 25
 
 
 def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
-    """Run seeds. Return (seed, report, broken rule, message) for each."""
+    """Run the plans of these seeds, one after the other.
+
+    Returns:
+        For each seed, in order: the seed, its report, the broken rule and the message. The report is None if the plan
+        failed; the rule and the message are "" if it passed.
+    """
     results: list[tuple[int, Report | None, str, str]] = []
     for seed in seeds:
         try:
@@ -31,7 +36,11 @@ def run_batch(seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
 
 
 def run_servers(count: int, seeds: list[int]) -> list[tuple[int, Report | None, str, str]]:
-    """Run seeds with several servers. Return the same as `run_batch`, without reports."""
+    """Run these seeds with `count` servers, one after the other.
+
+    Returns:
+        For each seed, in order: the seed, None, the name of the exception and the message; both are "" if it passed.
+    """
     from tailwire.testing.simulation import servers  # needs asyncpg, which the other simulation does not
 
     results: list[tuple[int, Report | None, str, str]] = []

@@ -1,4 +1,7 @@
-"""The app's backend: acts with a REST API key while the users act, and removes messages and the group for good."""
+"""The app's backend in a run. While the users act, it uses a REST API key to send, to change the group, and to delete.
+
+What it deletes, messages and the group, is removed from the database.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +30,13 @@ RETRY_SECONDS = 5.0
 class Backend:
     """The backend of a run.
 
+    Args:
+        sim: the run.
+        seed: the seed of the randomness of its client.
+
     Attributes:
-        removed: ids of messages that were removed for good, as the server has confirmed.
-        doubtful: ids of messages that may have been removed, because the server was asked to remove them.
+        removed: ids of the messages whose permanent deletion the server has confirmed.
+        doubtful: ids of the messages whose permanent deletion was requested, confirmed or not.
     """
 
     def __init__(self, sim: Simulation, seed: int) -> None:
@@ -43,7 +50,13 @@ class Backend:
         self.doubtful: set[int] = set()
 
     def start(self, what: str, value: Any) -> None:
-        """Start a step of `wider_world`, or `after disband`, whose value is the deletion to wait for."""
+        """Start a step in the background.
+
+        Args:
+            what: the name of a step of the backend, as `wider_world.with_backend` makes them; or `after disband`, which
+                creates the group again after a user has deleted it.
+            value: the step's value; for `after disband` the task of the user's call.
+        """
         work: Any = {
             "say": self._say, "flood": self._flood, "remove": self._remove, "disband": self._disband,
             "after disband": self._after_disband, "log out": self._log_out,
@@ -53,7 +66,7 @@ class Backend:
         self._tasks.append(virtual_loop().create_task(run, context=self._context))
 
     async def finish(self) -> None:
-        """Wait for the steps that were started. If the group was ever deleted, make sure that it exists."""
+        """Wait for the steps that were started. If the group was ever deleted, create it unless it exists."""
         await asyncio.gather(*self._tasks)
         if self.group_removed_until:
             await self._make_group_again()
@@ -65,21 +78,26 @@ class Backend:
 
     @property
     def group_removed_until(self) -> int:
-        """The id up to which the messages of the group were removed with it; 0 if it was never deleted."""
+        """The id up to which the group's messages were deleted together with the group; 0 if it never was deleted."""
         return max((removal.after_id for removal in self._sim.commits.removals), default=0)
 
     def has_removed(self, send: Send) -> bool:
-        """Return whether a message was or may have been removed."""
+        """Return whether a sent message was or may have been removed from the database, by itself or with the group."""
         with_group = send.place.startswith(self._sim.group) and send.id <= self.group_removed_until
         return send.id in self.removed or send.id in self.doubtful or with_group
 
     @property
     def has_acted(self) -> bool:
-        """Whether messages may have been removed."""
+        """Whether any message may have been removed from the database."""
         return bool(self.doubtful or self.group_removed_until)
 
     def has_removed_id(self, message_id: int, conversation: str) -> bool:
-        """Return whether a received message with this id may have been removed."""
+        """Return whether a received message may have been removed from the database, by itself or with the group.
+
+        Args:
+            message_id: the id of the message.
+            conversation: the id of its conversation, as clients see it.
+        """
         in_group = conversation == f"group_{self._sim.group}"
         return message_id in self.doubtful or (in_group and message_id <= self.group_removed_until)
 

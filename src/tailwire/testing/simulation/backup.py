@@ -18,9 +18,9 @@ class Backup:
         database: the file of the server's database.
 
     Attributes:
-        lost_muids: the muids of the lost messages, including those whose senders have received no response.
-        cleared: the id up to which users had deleted conversations for themselves when a backup was restored, by the
-            conversation's key and the uid.
+        lost_muids: the muids of the messages that were stored and are not in the restored backup.
+        cleared: by the conversation's key and the uid, the id up to which a user had deleted a conversation for
+            themselves just before a backup was restored.
     """
 
     def __init__(self, database: Path) -> None:
@@ -31,12 +31,15 @@ class Backup:
         self.cleared: dict[tuple[str, str], int] = {}
 
     def take(self, store: Any) -> None:
-        """Back up the committed data."""
+        """Copy the committed data of a running server's store to the backup, in place of an earlier backup."""
         with closing(sqlite3.connect(self._file)) as to:
             store.database.reader.backup(to)
 
     def restore(self) -> None:
-        """Replace the database of the stopped server with the backup. The separate file with the last id stays."""
+        """Replace the database of the stopped server with the backup. Without effect if there is no backup.
+
+        The server's separate file with the highest id that it has given out stays, so that ids are not used again.
+        """
         if not self._file.exists():
             return
         last = _last_id(self._file)
@@ -53,15 +56,18 @@ class Backup:
 
     @property
     def restored(self) -> bool:
-        """Whether a backup was restored."""
+        """Whether a backup was restored at least once."""
         return bool(self._lost)
 
     def has_lost(self, begin: int, end: int) -> bool:
-        """Return whether ids in (`begin`, `end`] were lost when a backup with messages up to `begin` was restored."""
+        """Return whether restoring a backup explains the gap (`begin`, `end`].
+
+        That is the case if the highest id of a restored backup was `begin`, and ids up to `end` had been given out.
+        """
         return any(first == begin and end <= last for first, last in self._lost)
 
     def has_removed(self, message_id: int) -> bool:
-        """Return whether a message with this id was lost when an earlier backup was restored."""
+        """Return whether the id is one of those that were lost when a backup was restored."""
         return any(begin < message_id <= end for begin, end in self._lost)
 
 

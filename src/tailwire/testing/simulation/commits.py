@@ -1,7 +1,7 @@
-"""Records what the server's database commits: changes, memberships, owners, ends of logins, each with its virtual time.
+"""Record what the server's database commits: messages, changes, memberships, owners, ends of logins, with their times.
 
-The change log forgets: a later entry replaces an earlier one, and a deleted group takes its entries along. Temporary
-triggers on the writer's connection record what happens, whatever code wrote it.
+The database itself does not keep all of it: in the change log a later entry replaces an earlier one, and the entries of
+a deleted group are deleted with it. So temporary triggers on the writer's connection record each write.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ _TRIGGERS = {
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An entry of the change log when it was written.
+    """An entry of the change log when it was written. The other fields are columns of the table `change_log`.
 
     Attributes:
         at: the virtual time.
-        members: who was then in the group that the entry concerns; empty if it concerns none.
+        members: the uids of the members, at that time, of the group that the entry is about; empty if it is not about
+            a group.
     """
 
     at: float
@@ -72,8 +73,8 @@ class StoredMessage:
 
     Attributes:
         at: the virtual time.
-        receivers: the users who may read it.
-        is_change: whether it is an edit or a deletion of another message.
+        receivers: the uids of its sender and receiver, or of the members of its group at that time.
+        is_change: whether it is an action message that reports an edit or a deletion of another message.
     """
 
     at: float
@@ -88,7 +89,7 @@ class Transfer:
 
     Attributes:
         at: the virtual time.
-        members: who was then in the group.
+        members: the uids of the group's members at that time.
     """
 
     at: float
@@ -100,14 +101,14 @@ class Transfer:
 
 @dataclass
 class Commits:
-    """Records what a store commits.
+    """Records what a store commits; writes that are rolled back are left out.
 
     Attributes:
         now: returns the virtual time.
         history: the committed changes, action messages and transfers, in the order in which they were written.
-        messages: all messages that were ever stored, by id.
-        removed: the virtual time at which each message was removed for good, by id.
-        tokens_ended: the virtual time at which each auth token was removed, by its hash.
+        messages: all messages that were ever stored, action messages included, by id.
+        removed: by the id of a message, the virtual time at which it was deleted from the table.
+        tokens_ended: by the hash of an auth token, the virtual time at which it was deleted from the table.
     """
 
     now: Callable[[], float]
@@ -123,21 +124,21 @@ class Commits:
 
     @property
     def changes(self) -> list[Change]:
-        """The entries of the change log."""
+        """The entries of the change log ever written, in order."""
         return [one for one in self.history if isinstance(one, Change)]
 
     @property
     def removals(self) -> list[Change]:
-        """The entries for groups that were deleted."""
+        """Those of `changes` that report the deletion of a group."""
         return [change for change in self.changes if change.kind == ChangeKind.GROUP_REMOVED]
 
     @property
     def transfers(self) -> list[Transfer]:
-        """The changes of owners."""
+        """The changes of groups' owners, in order."""
         return [one for one in self.history if isinstance(one, Transfer)]
 
     def watch(self, database: Any) -> None:
-        """Watch the database of a server that has started."""
+        """Record from now on what a server's database commits. Call it after each start of the server."""
         connection: sqlite3.Connection = database.writing
         for name, count, call in (
             ("change", len(_CHANGE_COLUMNS), self._record_change),
@@ -169,7 +170,7 @@ class Commits:
             self._members.setdefault(guid, {})[uid] = joined
 
     def joined_at(self, guid: str, uid: str) -> float | None:
-        """Return since when a user has been a member of a group without a break; None if they are not a member."""
+        """Return the virtual time since which a user has been a member of a group; None if they are not one now."""
         return self._members.get(guid, {}).get(uid)
 
     def _members_of(self, guid: str) -> frozenset[str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def mention(uids: list[str]) -> str:
-    """Return the end of a text that mentions users."""
+    """Return a text that mentions users, to append to a message's text; "" for no users."""
     return "".join(f" <@uid:{uid}>" for uid in uids)
 
 
@@ -31,7 +31,15 @@ def _say(sim: Simulation, device: Device, value: Any) -> None:
 
 
 def change(sim: Simulation, device: Device, *, delete: bool, more: str = "", tags: Sequence[str] = ()) -> None:
-    """Edit or delete the last message that the device has sent. Without new tags it keeps the tags."""
+    """Start to edit or delete the last acknowledged message of a device. Without effect if there is none.
+
+    Args:
+        sim: the run.
+        device: the device.
+        delete: whether to delete the message; otherwise it is edited.
+        more: a text that is appended to the new text.
+        tags: the new tags; empty to keep the tags.
+    """
     chat = device.chat
     mine = [s for s in sim.sends.values() if s.by == device.name and s.id]
     if chat is None or not mine or chat.get_logged_in_user() is None:

@@ -14,9 +14,9 @@ class Content(NamedTuple):
     """What a message contains besides its text.
 
     Attributes:
-        mentioned: the users whom it mentions.
         tags: its tags, in order.
-        files: of each file the name under which the server has it, its own name, and its size in bytes.
+        mentioned: the uids of the users whom it mentions.
+        files: for each file: the name under which the server stores it, the file's own name, and its size in bytes.
     """
 
     tags: tuple[str, ...] = ()
@@ -28,12 +28,12 @@ NO_CONTENT = Content()
 
 
 def text_of(message: Any) -> str:
-    """Return the text of a message, or the caption of its files."""
+    """Return the text of a message, or the caption of its files; "" if it has neither."""
     return str(getattr(message, "text", "") or getattr(message, "caption", "") or "")
 
 
 def mentioned_in(text: str) -> frozenset[str]:
-    """Return the users whom a text mentions."""
+    """Return the uids that a text mentions, whether such users exist or not."""
     return frozenset(_MENTION.findall(text))
 
 
@@ -45,5 +45,5 @@ def content_of(message: BaseMessage) -> Content:
 
 
 def stored_name(url: str) -> str:
-    """Return the name under which the server has a file."""
+    """Return the name under which the server stores a file, given the file's URL."""
     return url.rpartition("/")[2]

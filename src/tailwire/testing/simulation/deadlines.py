@@ -1,4 +1,7 @@
-"""Deadlines that the documentation names: a dead line is detected in time (T3), a hint ends each delay (T4, T7)."""
+"""Check deadlines of docs/project/specification.md: a dead line is detected in time (T3), a hint ends a wait (T4, T7).
+
+A hint is a report of the platform or the app that connecting is worth a try, such as that the network is back.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,22 @@ from tailwire.testing.simulation.reasons import DETECTION_SECONDS, EXTRA_DETECTI
 from tailwire.testing.virtual.world import virtual_loop
 
 ATTEMPT_SECONDS = 10.0
-"""An attempt ends within this time after bytes last moved (T7)."""
+"""An attempt to connect ends within this time after the last bytes were sent or received (T7)."""
 MARGIN_SECONDS = 1.0
 
 
 def state_of(device: Device) -> State | None:
-    """Return the state of a device's connection; None if its app is not running."""
+    """Return the state of a device's connection machine; None if its app does not run or its client is not ready."""
     parts = made_parts(device.chat) if device.chat is not None else None
     return parts.driver.state if parts is not None else None
 
 
 class DeadLines:
-    """Checks that devices detect in time that their line is dead.
+    """Checks that devices detect in time that no data arrives on their connection.
 
     Attributes:
-        late: descriptions of the dead lines that were not detected in time.
-        checked: the number of dead lines that were undetected at their deadline.
+        late: for each connection whose death was not detected in time, a message that begins with the broken rule.
+        checked: the number of connections that were still open at their deadline, although nothing excused that.
     """
 
     def __init__(self) -> None:
@@ -35,7 +38,10 @@ class DeadLines:
         self.checked = 0
 
     def watch(self, device: Device) -> None:
-        """Begin to watch a device whose connections have just become half-open."""
+        """Check a device, whose connections have just become half-open, once the time to detect that is over.
+
+        It is not checked if it is not connected in the foreground, or if something else can delay the detection.
+        """
         state = state_of(device)
         if state is None or not self._is_watched(device, state):
             return
@@ -69,10 +75,11 @@ class DeadLines:
 
 
 def is_trying(device: Device) -> bool:
-    """Return whether an attempt is in progress that a hint does not replace, so that it may last while bytes move (T7).
+    """Return whether an attempt to connect is in progress that continues after a hint, instead of being replaced.
 
-    A hint replaces it only if the platform had reported that the network was gone (C20), and never while the token is
-    renewed, because the token provider is asked once for each attempt (C22).
+    A hint replaces an attempt only if the platform had reported that the network was gone (C20), and never while the
+    token is renewed, because the token provider is called once for each attempt (C22). An attempt that continues may
+    last as long as bytes move (T7).
     """
     state = state_of(device)
     if state is None:
@@ -81,16 +88,19 @@ def is_trying(device: Device) -> bool:
 
 
 async def disconnected_devices(devices: list[Device]) -> list[str]:
-    """Wait as long as an attempt may take, and describe each device that is not connected after all faults."""
+    """Wait as long as an attempt may take, and return a message for each device that should be connected and is not.
+
+    Call it after all faults have ended and a hint was given. Each message begins with the broken rule.
+    """
     await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
     missing = [why for why in map(why_not_back, devices) if why]
     return [f"return: {why} {ATTEMPT_SECONDS} s after it was notified that the network is back" for why in missing]
 
 
 def is_request_ended(device: Device) -> bool:
-    """Return whether a rejected token has ended the app's request to be connected (C22).
+    """Return whether a device in manual mode stays disconnected because its token was rejected (C22).
 
-    The app was notified. Only its connect() begins another attempt.
+    The app was notified; only its `connect()` begins another attempt.
     """
     state = state_of(device)
     if state is None or state.requested:
@@ -99,7 +109,7 @@ def is_request_ended(device: Device) -> bool:
 
 
 def why_not_back(device: Device) -> str:
-    """Return why a device is not connected after a hint that the network is back; "" if it is, or need not be."""
+    """Describe a device that should be connected by now, after a hint, and is not; "" if it is or need not be."""
     state = state_of(device)
     if state is None or state.phase is Phase.OPEN:
         return ""

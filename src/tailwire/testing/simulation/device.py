@@ -85,35 +85,43 @@ class _Listener(ConnectionListener, MessageListener):
 
 @dataclass
 class Device:
-    """A device.
+    """A user's device, whose app can be started again and again. A start of the app, until its end, is called a life.
 
     Attributes:
-        store: keeps its session.
-        life: number of starts of its app.
+        name: one of `DEVICES`.
+        server: the server.
+        seed: the seed of its client's randomness.
+        trace: the trace of the run (see `Simulation.trace`).
+        store: keeps the session of its app.
+        life: the number of the current or last life; 0 before the first.
+        chat: the client of its app; None while the app does not run.
         claimed: set, except while its app is claiming the session.
         closing: whether its app is closing and still has the session.
-        process: the process of its app.
-        second: another process of its app, which waits for the session.
+        process: the simulated process of its app (see `network.current_process`).
+        second: another process of its app, which waits for the session; None if there is none.
         second_processes: number of second processes that were started.
-        received, gaps, statuses: what all starts of its app have received.
-        gaps_at: of each gap, the start of its app, and the time.
-        change_gaps: reported gaps in which only changes are missing.
-        changes: the changes that it received.
-        errors: the codes of the errors of its connection, each after its virtual time.
+        received: the messages that the listeners of all lives have received, in order.
+        gaps: the gaps that were reported to all lives, each as (from, to]: ids above the first up to the second.
+        gaps_at: for each of `gaps`, the life and the virtual time.
+        change_gaps: the reported gaps in which only changes are missing, in the same form.
+        statuses: the statuses that were reported, each with the life before it.
+        changes: the changes that the listeners of all lives have received, in order.
+        errors: the reported errors of its connections: the virtual time, and the code.
         ends: the virtual times at which its connections ended, or its app was killed or closed.
-        resources: the resources of all starts.
-        expected: ranges of ids that it must receive.
-        token_requests: pending calls of its token provider, by life.
+        resources: the names by which the server knows the device; each life has a new one.
+        expected: for each login, the ids that the device must receive.
+        token_requests: number of pending calls of its token provider, by life.
         token_requested_until: the virtual time at which the last call of its token provider ended; -inf before.
-        max_token_requests: the most pending calls at once in one life.
-        all_token_requests: the number of calls that were begun.
-        streams: what the event stream of each start of its app has shown.
-        large_catch_up_limit: the limit of catch-up on devices whose limit is not small.
+        max_token_requests: the highest number of pending calls of the token provider in one life.
+        all_token_requests: the number of calls of its token provider that were begun.
+        streams: what the event stream of each life has reported, in order of the lives.
+        large_catch_up_limit: the limit of catch-up on devices whose limit is not small (see `catch_up_limit`).
         blocks: seconds for which its message listener waits at each message.
         raises: whether its message listener raises an exception at each message.
-        calls: the tasks of its calls.
-        unsaved: the virtual times at which it removed a message from the saved ones, by the message's id.
-        may_repeat: how many killed lives received an id before their position was saved; each may repeat it once (K1).
+        calls: the tasks of all calls that were made with `run`.
+        unsaved: by the id of a message, the virtual times at which the device removed it from the saved messages.
+        may_repeat: by the id of a message, how often it may be received again, because a life that had received it
+            ended before its position was saved (K1).
     """
 
     name: str
@@ -162,22 +170,22 @@ class Device:
 
     @property
     def catch_up_limit(self) -> int:
-        """The maximum number of missed messages that are handed over at once."""
+        """The maximum number of missed messages that catch-up hands over; it reports a gap for older ones."""
         return SMALL_CATCH_UP_LIMIT if self.uid == "bob" else self.large_catch_up_limit
 
     @property
     def auto(self) -> bool:
-        """Whether the connection is in auto mode."""
+        """Whether the connection is in auto mode; otherwise in manual mode."""
         return not self.name.endswith("-desk")
 
     @property
     def has_outbox(self) -> bool:
-        """Whether it queues messages that cannot be sent yet."""
+        """Whether its client keeps messages that cannot be sent yet."""
         return self.name.endswith("-phone") and self.uid != "bob"
 
     @property
     def has_provider(self) -> bool:
-        """Whether it renews its token before it expires or when it is rejected."""
+        """Whether its client has a token provider, with which it renews its auth token."""
         return self.has_outbox
 
     async def _request_token(self) -> str:
@@ -195,18 +203,18 @@ class Device:
             self.token_requested_until = virtual_loop().time()
 
     def log(self, what: str, *more: Any) -> None:
-        """Add an entry to the trace of the run."""
+        """Add an entry to the trace of the run, with the virtual time and the device's name."""
         self.trace.append((round(virtual_loop().time(), 6), self.name, what, *more))
 
     def record_status(self, life: int, status: str) -> None:
-        """Record a status that the listener received."""
+        """Record a connection status that the listener of a life received."""
         self.statuses.append((life, status))
         if status == "disconnected":
             self.ends.append(virtual_loop().time())
         self.log("status", status)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine as this device; it is cancelled when the device is killed."""
+        """Start a task in the process of this device's app, and return it. Killing the app cancels it."""
         task = virtual_loop().create_task(work, context=self.context)
         self.calls.append(task)
         return task
@@ -214,7 +222,7 @@ class Device:
     # The app's life.
 
     def start(self) -> None:
-        """Start the app."""
+        """Begin a new life of the app, without waiting. Without effect while the app runs or is closing."""
         if self.chat is not None or self.closing:
             return
         self.store = for_next_process(self.store)
@@ -224,7 +232,7 @@ class Device:
         self._run_app(context.run(self.make_client, self.store), process, context)
 
     def make_client(self, store: DeviceStore) -> ChatClient:
-        """Return a client of its app."""
+        """Return a new client with this device's settings, which keeps its session in `store`."""
         builder = AppSettingsBuilder().override_client_host(self.server.url)
         builder.auto_establish_socket_connection(self.auto).subscribe_presence_for_all_users()
         builder.catch_up_after_reconnect(limit=self.catch_up_limit)
@@ -240,11 +248,18 @@ class Device:
 
     @property
     def holds_session(self) -> bool:
-        """Whether a process of its app has the session."""
+        """Whether a process of its app runs and so has claimed the session."""
         return self.chat is not None or self.closing
 
     def take_over(self, chat: ChatClient, store: DeviceStore, process: str, context: Context) -> None:
-        """Let a second process, which has the session now, become the app of the device."""
+        """Let a second process, which has claimed the session, become the app of the device: a new life.
+
+        Args:
+            chat: the client of that process.
+            store: the store of its session.
+            process: the name of the process (see `network.current_process`).
+            context: the context in which the process runs.
+        """
         self.store = store
         self._run_app(chat, process, context)
         self.log("taken over")
@@ -270,7 +285,7 @@ class Device:
         self.run(begin())
 
     def kill(self) -> None:
-        """Kill the app, as SIGKILL does."""
+        """Kill the app, as SIGKILL does: what it has not saved is lost. Without effect if it does not run."""
         if self.chat is None:
             return
         chat, self.chat = self.chat, None
@@ -290,7 +305,7 @@ class Device:
         self.log("killed")
 
     async def close(self) -> None:
-        """Close the app."""
+        """Close the app gracefully, and wait until it has ended. Without effect if it does not run."""
         chat, self.chat = self.chat, None
         if chat is not None:
             self.closing = True
@@ -304,10 +319,14 @@ class Device:
     # Login.
 
     async def log_in(self, *, new_token: bool = False) -> bool:
-        """Log in. Every later message must be received. Return whether it has succeeded.
+        """Log in the device's user. From then on each message to them must be received (`expected`).
 
         Args:
-            new_token: log in with a new token, even if already logged in.
+            new_token: whether to log in with a new auth token; otherwise with the auth key, which has no effect if the
+                user is logged in.
+
+        Returns:
+            False if the app does not run, or the login has failed.
         """
         if self.chat is None:
             return False
@@ -332,17 +351,17 @@ class Device:
         self.log("told", *key, value)
 
     def end_expected_changes(self) -> None:
-        """Expect no more changes until the next login."""
+        """No longer require that the device receives each change, until the next login."""
         if self.expected:
             self.expected[-1].changes = None
 
     def end_expected(self) -> None:
-        """Expect no message after the last one that was received."""
+        """Require no messages newer than the newest one that was received, until the next login."""
         if self.expected and self.expected[-1].until is None:
             self.expected[-1].until = max((h.id for h in self.received), default=0)
 
     async def log_out(self) -> None:
-        """Log out."""
+        """Log out, and require no further messages. Refusals are only added to the trace."""
         if self.chat is None:
             return
         self.end_expected()

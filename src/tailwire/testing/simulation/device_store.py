@@ -11,11 +11,11 @@ from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.session import MemorySessionStore
 
 DeviceStore = MemorySessionStore | FileSessionStore
-"""What a device keeps its session in."""
+"""The stores in which a device can keep its session."""
 
 
 class ProcessFiles(FileSessionStore):
-    """The files of a device, as one process of its app uses them.
+    """The files of a device as used by one process of its app. After `end_process` it writes nothing.
 
     Args:
         folder: the folder of the device.
@@ -28,7 +28,11 @@ class ProcessFiles(FileSessionStore):
         self._release: Callable[[], None] = lambda: None
 
     def claim(self, app_id: str) -> Callable[[], None]:
-        """Claim the session, and remember how to release it."""
+        """Claim the session for this process, and return what releases it.
+
+        Raises:
+            CometChatException: SESSION_IN_USE: another process has the session.
+        """
         self._release = super().claim(app_id)
         return self._release
 
@@ -43,7 +47,7 @@ class ProcessFiles(FileSessionStore):
             super().clear(app_id)
 
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Save an outbox, unless the process was killed."""
+        """Save a user's outbox, unless the process was killed; None removes it."""
         if self._alive:
             super().save_outbox(app_id, uid, outbox)
 
@@ -54,7 +58,10 @@ class ProcessFiles(FileSessionStore):
 
 
 def for_next_process(store: DeviceStore) -> DeviceStore:
-    """Return the store for the next process of a device, with the current contents."""
+    """Return a store for the next process of a device, with what the given one contains now.
+
+    What an earlier process saves later does not change a copy in memory.
+    """
     if isinstance(store, ProcessFiles):
         return ProcessFiles(store.folder)
     copy = MemorySessionStore()

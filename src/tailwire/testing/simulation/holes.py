@@ -1,4 +1,7 @@
-"""The deadline of a hole: the missing message or a gap follows in time once a client notices it (docs/catch-up.md)."""
+"""Check that a missing message, or the report of a gap, follows in time once a client notices that it is missing.
+
+A message that is missing between two others is called a hole (docs/catch-up.md).
+"""
 
 from __future__ import annotations
 
@@ -16,19 +19,20 @@ if TYPE_CHECKING:
     from tailwire.testing.simulation.simulation import Simulation
 
 HOLE_SECONDS = 2.0
-"""A noticed hole is filled within this time, if nothing disturbs the connection."""
+"""A missing message follows within this time after the client noticed it, if no fault affects the connection."""
 MARGIN_SECONDS = 0.5
 
 _Moment = tuple[int, int, float, float]
-"""The app's start, the connection's number, and how long the device and the loop have been asleep."""
+"""Identifies a connection without a break: the app's life, the connection's epoch, and the seconds that the device and
+the loop have slept so far."""
 
 
 class Holes:
-    """Checks that devices fill the holes that they notice in time.
+    """Checks that devices receive in time the messages that they notice to be missing.
 
     Attributes:
-        late: descriptions of the holes that were not filled in time.
-        checked: the number of holes that had to be filled.
+        late: for each message that did not follow in time, a message that begins with the broken rule.
+        checked: the number of missing messages that had to follow in time.
     """
 
     def __init__(self, sim: Simulation) -> None:

@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 
 class Pipe:
-    """One direction of a line: packets leave it in order, at its rate.
+    """One direction of a line: packets leave its queue in order, at its rate.
 
-    Senders that find the queue full keep their data, and take turns of one packet each.
+    While the queue is full, the connections keep their data and take turns of one packet each.
 
     Args:
-        network: takes the packets that leave the line.
+        network: delivers the packets that leave the line.
         rate: bytes per second.
-        queue: seconds of data, at that rate, that are queued before a sender has to wait.
-        latency: seconds.
+        queue: the size of the queue, in seconds of data at that rate.
+        latency: seconds that a packet takes after it has left the queue.
         acknowledges: see `Network.set_line`.
     """
 
@@ -41,7 +41,7 @@ class Pipe:
         self._timer: asyncio.TimerHandle | None = None
 
     def send(self, source: MemoryTransport, data: bytes | None) -> None:
-        """Send a connection's data, or its end of file."""
+        """Add data of a connection's end, or its end of file (None), to what it sends in this direction."""
         source.unsent.append(data)
         source.unsent_size += len(data or b"")
         self._waiting[source] = None
@@ -49,17 +49,17 @@ class Pipe:
         source.wait_if_full()
 
     async def trip(self) -> None:
-        """Wait for a new connection's packet to reach the other side."""
+        """Send a packet without data, as for opening a connection, and wait until it has left the line."""
         there: asyncio.Future[None] = self._network.loop.create_future()
         self._put(HEADER_BYTES, lambda: self._network.loop.call_later(self.latency, _end, there))
         await there
 
     def drop_unsent(self, source: MemoryTransport) -> None:
-        """Drop the unsent data of a closed connection; queued packets are still delivered."""
+        """Drop the data of an aborted connection that is not queued yet. Queued packets are still delivered."""
         self._waiting.pop(source, None)
 
     def lift(self) -> None:
-        """Remove the limits and deliver everything that waits."""
+        """Remove the rate limit for good, and pass on at once all data that waits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -110,8 +110,8 @@ class Line:
 
     Args:
         up, down: bytes per second.
-        queue: seconds of data, at that rate, that are queued before a sender has to wait.
-        latency: seconds each way, in addition to the network's own.
+        queue: the size of the queue of each direction, in seconds of data at its rate.
+        latency: seconds each way, in addition to the network's own delay.
         acknowledges: see `Network.set_line`.
     """
 
@@ -122,16 +122,16 @@ class Line:
         self.down = Pipe(network, down, queue, latency, acknowledges=acknowledges)
 
     def pipe(self, source: MemoryTransport) -> Pipe:
-        """Return the direction in which a connection's end sends."""
+        """Return the direction in which this end of a connection sends."""
         return self.up if source.name == "client" else self.down
 
     async def connect(self) -> None:
-        """Wait for the round trip that opens a connection."""
+        """Wait for a round trip over the line, which opening a connection takes."""
         await self.up.trip()
         await self.down.trip()
 
     def lift(self) -> None:
-        """Remove the line; queued data is delivered immediately."""
+        """Remove the limits of both directions for good, and pass on at once all data that waits."""
         self.up.lift()
         self.down.lift()
 

@@ -18,7 +18,7 @@ REAL_POLL_SECONDS = 0.05
 
 
 class Deadlock(RuntimeError):
-    """The loop is idle, no timer is set, and a task still waits."""
+    """Nothing can happen any longer: the loop is idle, no timer is set, and the main coroutine has not ended."""
 
 
 class _Selector(selectors.BaseSelector):
@@ -56,13 +56,18 @@ class _Selector(selectors.BaseSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop on virtual time. It connects to sockets of `network`, and runs executor work in place.
+    """An event loop whose clock jumps to the next timer as soon as it is idle, with an in-memory network.
+
+    Work for an executor runs in the loop's thread, at once. Tasks, timers and connections belong to simulated
+    processes (see `current_process`).
 
     Attributes:
-        network: where `create_server` listens and `create_connection` connects.
-        executor_seconds: returns the virtual seconds until executor work is reported as done; called for each work.
-        frozen_seconds: seconds for which `freeze` has suspended the process in all.
-        outside_requests: number of requests to real servers in progress; virtual time stands still until it is 0.
+        network: the network whose listeners `create_connection` connects to.
+        executor_seconds: called for each piece of work for an executor; returns the virtual seconds after which its
+            result is reported.
+        frozen_seconds: the sum of the seconds of all calls of `freeze`.
+        outside_requests: number of requests to real servers in progress, which the caller counts; virtual time stands
+            still until it is 0.
     """
 
     def __init__(self) -> None:
@@ -97,27 +102,30 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self._now
 
     def jump(self, seconds: float) -> None:
-        """Advance the clock; called when the loop is idle."""
+        """Advance the clock by the seconds to the next timer. Called by the loop when it is idle."""
         self._now += max(0.0, seconds)
         if self.network.meter is not None:
             self.network.meter.count_wakeups(self)
 
     def boot_time(self) -> float:
-        """Return the virtual time in seconds, including the time that `sleep_machine` has added."""
+        """Return the virtual time in seconds, plus the time that devices have slept (`sleep_machine`)."""
         return self._now + self._asleep
 
     def freeze(self, seconds: float) -> None:
-        """Suspend the process for this long: advance the clock; timers that became due fire late, afterwards."""
+        """Advance the clock at once, as if the whole process had been suspended: timers that became due fire late."""
         self._now += seconds
         self.frozen_seconds += seconds
 
     def kill(self, process: str, *, connected: bool = True) -> None:
-        """Kill a process (see `current_process`): reset its connections, cancel its timers and tasks.
+        """Kill a simulated process: reset its connections, and cancel its timers and tasks.
 
-        It can no longer connect, and data that its tasks send while they are cancelled is dropped.
+        It can no longer connect, and data that its tasks send while they are cancelled is dropped. Returns before the
+        tasks have ended.
 
         Args:
-            connected: whether it has the connections of its device; False if another process of the device has them.
+            process: the name of the process (see `current_process`).
+            connected: whether the connections of its device are its own and are reset; False if they belong to another
+                process of the device.
         """
         if connected:
             self.network.drop(process.partition("#")[0])
@@ -142,20 +150,23 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """Schedule a callback, as asyncio does. Callbacks of killed processes are cancelled."""
+        """Schedule a callback, as asyncio does. If its process was killed, the callback is cancelled."""
         handle = super().call_at(when, callback, *args, context=context)
         if self.network.dead:
             self._cancel_if_dead(handle)
         return handle
 
     def sleep_machine(self, seconds: float) -> None:
-        """Advance only `boot_time`, as when a device sleeps; timers are not affected."""
+        """Advance `boot_time` but not `time`, as if the device had slept. No timer becomes due by this."""
         self._asleep += seconds
 
     def run_in_executor(  # type: ignore[override]
         self, executor: Executor | None, func: Callable[..., T], *args: Any
     ) -> asyncio.Future[T]:
-        """Run the work in place: virtual time has no threads."""
+        """Run a function at once in the loop's thread, and return a future of its result.
+
+        An exception is reported at once, a result after `executor_seconds`.
+        """
         future: asyncio.Future[T] = self.create_future()
         try:
             result = func(*args)
@@ -170,10 +181,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return future
 
     async def getaddrinfo(self, host: Any, port: Any, **_: Any) -> list[Any]:
-        """Resolve a name to its addresses in the network. An unknown name is its own address.
+        """Resolve a name to its addresses in `network.names`. A name that is not known there is used as an address.
 
         Raises:
-            socket.gaierror: `Network.nameless` is set, and the name is not its own address.
+            socket.gaierror: the name is known, but `Network.nameless` is set.
         """
         name = host.decode() if isinstance(host, bytes) else str(host)  # anyio passes bytes
         if self.network.nameless and name in self.network.names.addresses:
@@ -181,7 +192,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return list(self.network.names.infos(name, int(port or 0)))
 
     async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connect to an address of the network. The real socket only stands for the connection until it is made."""
+        """Wait until the network accepts a connection to an address, and remember the address for this socket.
+
+        The real socket is not connected: `create_connection` then makes the connection and closes the socket.
+
+        Raises:
+            OSError: if no connection is accepted (see `Network.reach`).
+        """
         host, port = address[:2]
         await self.network.reach(host, port)
         self._reached[sock] = host, port
@@ -189,7 +206,17 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     async def create_connection(
         self, protocol_factory: Any, host: Any = None, port: Any = None, *, sock: socket.socket | None = None, **_: Any
     ) -> Any:
-        """Connect to a listener in the network, or use the connection that `sock_connect` made."""
+        """Connect to a listener in the network and return transport and protocol, as asyncio does.
+
+        Args:
+            protocol_factory: returns the protocol of the connection.
+            host: the name or address; not used with `sock`.
+            port: the port; not used with `sock`.
+            sock: a socket for which `sock_connect` has returned.
+
+        Raises:
+            OSError: if no connection is accepted.
+        """
         if sock is None:
             return await self.network.connect(protocol_factory, str(host), int(port))
         reached = self._reached.pop(sock)
@@ -215,6 +242,10 @@ def virtual_run(main: Any, loop: type[VirtualLoop] = VirtualLoop) -> Any:
     Args:
         main: the coroutine.
         loop: the class of the loop.
+
+    Raises:
+        Deadlock: the coroutine waits for something that can no longer happen.
+        Exception: whatever the coroutine raises.
     """
     with asyncio.Runner(loop_factory=loop) as runner:
         return runner.run(main)

@@ -14,10 +14,10 @@ class Counts:
     """Counts of one device.
 
     Attributes:
-        connections: connection attempts.
-        up, down: bytes from and to the device, with 40 for the TCP and IP headers of each packet.
-        timers: timers that fired.
-        wakeups: wake-ups of its event loop, for a timer or for received data.
+        connections: number of connection attempts.
+        up, down: bytes from and to the device, including 40 for the TCP and IP headers of each packet.
+        timers: number of timers that fired.
+        wakeups: number of times that a device that was idle had something to do, a timer or received data.
     """
 
     connections: int = 0
@@ -29,16 +29,17 @@ class Counts:
 
 @dataclass
 class Meter:
-    """Counts connection attempts, bytes, timers and wake-ups by device name. Set it as `Network.meter`.
+    """Counts connection attempts, bytes, timers and wake-ups of each device. Set it as `Network.meter`.
 
     Attributes:
-        devices: the counts by the name of the device; those of the server are under its name.
+        devices: the counts by the name of the device or server (see `network.current_process`). The bytes of a
+            connection count for the device that opened it.
     """
 
     devices: dict[str, Counts] = field(default_factory=dict)
 
     def of(self, name: str) -> Counts:
-        """Return the counts of a device."""
+        """Return the counts of a device, which go on changing; all 0 if it has done nothing yet."""
         return self.devices.setdefault(name, Counts())
 
     def count_attempt(self, name: str) -> None:
@@ -46,7 +47,13 @@ class Meter:
         self.of(name).connections += 1
 
     def count_data(self, name: str, up: bool, data: bytes | None) -> None:
-        """Count data (None for an end of file) that a device sends (`up`), or that is sent to it."""
+        """Count data on a connection of a device.
+
+        Args:
+            name: the name of the device.
+            up: whether the device sends the data; False if the data is sent to it.
+            data: the data; None for an end of file.
+        """
         size = len(data or b"")
         size += HEADER_BYTES * max(1, -(-size // PACKET_BYTES))
         counts = self.of(name)
@@ -56,7 +63,7 @@ class Meter:
             counts.down += size
 
     def count_wakeups(self, loop: Any) -> None:
-        """Count the wake-ups after a jump of the clock, and the timers that are due."""
+        """Count the timers that are due, and a wake-up for each device that has one. Called after each `jump`."""
         from tailwire.testing.virtual.network import current_process
 
         end = loop.time() + loop._clock_resolution

@@ -1,4 +1,8 @@
-"""Middleboxes between a device and the server: captive portals and proxies."""
+"""Middleboxes between a device and the server: captive portals and proxies.
+
+For `Network.middleboxes` a middlebox is a function. It takes the factory of the server's protocols, or None while the
+server does not listen, and returns the factory to use in its place, or None to refuse the connection.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ if TYPE_CHECKING:
     from tailwire.testing.virtual.network import Network
 
 Factory = Callable[[], Any]
-"""Returns the protocol for a new connection."""
+"""Returns a new asyncio protocol for a connection."""
 HTML = b"<html><body>Please sign in to use this network.</body></html>"
 
 
@@ -56,7 +60,7 @@ GATEWAYS = {
     "nothing stored": _answer("200 OK", b'{"data": {}}', kind="application/json"),
     "too many": _answer("429 Too Many Requests", b'{"error": {"code": "RATE_LIMITED"}}', kind="application/json"),
 }
-"""Responses of a gateway, by kind, which replace the server's after the server has handled the request."""
+"""Responses of a gateway, by kind. It sends them in place of the server's, when the server has handled the request."""
 
 
 class _FirstRequest(asyncio.Protocol):
@@ -74,7 +78,7 @@ class _FirstRequest(asyncio.Protocol):
             self.on_request(self._read)
 
     def on_request(self, request: bytes) -> None:
-        """Handle the first request; `request` may contain more than its head."""
+        """Handle the first request, once its head is complete; `request` contains all bytes so far."""
         raise NotImplementedError
 
     def respond(self, response: bytes) -> None:
@@ -96,7 +100,12 @@ class Responder(_FirstRequest):
 
 
 class UpgradeRefuser(_FirstRequest):
-    """Refuses upgrades. Passes any other first request, and all that follows on its connection, to the server."""
+    """Responds to a WebSocket upgrade by itself, and passes a connection with another first request to the server.
+
+    Args:
+        answer: the response to an upgrade.
+        behind: the factory of the server's protocols.
+    """
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
         super().__init__()
@@ -104,7 +113,7 @@ class UpgradeRefuser(_FirstRequest):
         self._behind = behind
 
     def on_request(self, request: bytes) -> None:
-        """Refuse an upgrade, or hand the connection over to the server."""
+        """Respond to an upgrade and close the connection, or let the server's protocol take over the connection."""
         head = request.partition(b"\r\n\r\n")[0].lower()
         if b"\r\nupgrade: websocket" in head:
             self.respond(self._answer)
@@ -140,14 +149,18 @@ class _ReplacedTransport:
 
 
 def headers_of(head: bytes) -> list[tuple[bytes, bytes, bytes]]:
-    """Return the headers of a request or response in lower case, as name, separator and value."""
+    """Return the headers of the head of a request or response: for each its name, `: ` and its value, in lower case."""
     return [line.lower().partition(b": ") for line in head.split(b"\r\n")[1:]]
 
 
 class ResponseReplacer(_FirstRequest):
-    """Passes requests to the server, and replaces its first response. Upgrades pass unchanged.
+    """Passes the first request of a connection to the server, and sends another response than the server's.
 
-    The connection is closed after the response.
+    Then it closes the connection. A connection whose first request is a WebSocket upgrade passes unchanged.
+
+    Args:
+        answer: the response to send.
+        behind: the factory of the server's protocols.
     """
 
     def __init__(self, answer: bytes, behind: Factory) -> None:
@@ -166,7 +179,7 @@ class ResponseReplacer(_FirstRequest):
         self._server.data_received(request)
 
     def data_received(self, data: bytes) -> None:
-        """Receive data from the client."""
+        """Pass the client's data to the server; until the head of the first request is complete, collect it."""
         if self._passes:
             self._server.data_received(data)
         else:
@@ -179,33 +192,36 @@ class ResponseReplacer(_FirstRequest):
 
 
 def gateway(kind: str) -> Callable[[Factory | None], Factory | None]:
-    """Return a gateway that replaces responses by one of a kind (see `GATEWAYS`), for `Network.middleboxes`."""
+    """Return a middlebox: a gateway that replaces the server's responses by `GATEWAYS[kind]`."""
     return lambda behind: None if behind is None else lambda: ResponseReplacer(GATEWAYS[kind], behind)
 
 
 def portal(kind: str) -> Callable[[Factory | None], Factory]:
-    """Return a captive portal of a kind (see `PORTALS`), for `Network.middleboxes`."""
+    """Return a middlebox: a captive portal that responds to every request with `PORTALS[kind]`."""
     return lambda behind: lambda: Responder(PORTALS[kind])
 
 
 def busy_proxy() -> Callable[[Factory | None], Factory]:
-    """Return a proxy that answers 503 with a long `Retry-After`, for `Network.middleboxes`."""
+    """Return a middlebox: a proxy that responds to every request with 503 and a long `Retry-After`."""
     return lambda behind: lambda: Responder(BUSY)
 
 
 def refusing_proxy(status: int) -> Callable[[Factory | None], Factory | None]:
-    """Return a proxy that refuses WebSockets with a status (see `REFUSALS`), for `Network.middleboxes`."""
+    """Return a middlebox: a proxy that responds to WebSocket upgrades with `REFUSALS[status]`, and passes the rest."""
     return lambda behind: None if behind is None else lambda: UpgradeRefuser(REFUSALS[status], behind)
 
 
 class IdleKiller:
-    """A proxy that closes idle connections. It uses one timer, and none while there are no connections.
+    """Ends connections that are idle for too long, as many proxies and routers do, until `stop`.
+
+    It uses a single timer, and none while there are no connections.
 
     Args:
-        name: the device whose connections are watched; "" for all.
+        network: the network of the connections.
+        name: the device whose connections are ended; "" for all devices.
         seconds: how long a connection may be idle.
-        silently: whether both ends stay open and receive nothing more, as behind a router that has forgotten the
-            connection; otherwise both are reset.
+        silently: how a connection is ended: True if both ends stay open but receive nothing from then on, as behind a
+            router that has forgotten the connection; False if both are reset.
     """
 
     def __init__(self, network: Network, name: str, seconds: float, *, silently: bool) -> None:
@@ -219,7 +235,7 @@ class IdleKiller:
         self.look()
 
     def look(self) -> None:
-        """End connections that are idle too long, and set the timer for the one that will be next."""
+        """End connections that have been idle for too long, and set the timer for the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -237,7 +253,7 @@ class IdleKiller:
             self._timer = Context().run(loop.call_at, due, self.look)
 
     def stop(self) -> None:
-        """Stop watching."""
+        """Stop ending idle connections."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""Names with several addresses, and how an address is chosen."""
+"""Host names with several addresses, and how a client chooses one of them."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Info = tuple[socket.AddressFamily, socket.SocketKind, int, str, tuple[Any, ...]]
 
 
 class Names:
-    """The addresses of names. An unknown name is its own address.
+    """The addresses of host names. A name that is not in `addresses` has one address, which is the name itself.
 
     Attributes:
         addresses: the addresses by name, in the order in which a resolver returns them.
-        dead: addresses that do not respond.
-        refused: addresses that refuse connections.
+        dead: addresses that do not respond: connecting to them times out.
+        refused: addresses that refuse connections at once.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Names:
         self.refused: set[str] = set()
 
     def of(self, name: str) -> list[str]:
-        """Return the addresses of a name."""
+        """Return the addresses of a name, in the order in which a resolver returns them."""
         return self.addresses.get(name, [name])
 
     def infos(self, name: str, port: int) -> list[Info]:
@@ -33,7 +33,7 @@ class Names:
         return [_info(address, port) for address in self.of(name)]
 
     def move(self, name: str, address: str) -> list[str]:
-        """Give a name another address and mark the old ones as dead. Return the old ones."""
+        """Make an address the only one of a name, mark the former addresses as dead, and return them."""
         old = self.of(name)
         self.dead.update(old)
         self.dead.discard(address)
@@ -41,7 +41,7 @@ class Names:
         return old
 
     def clear(self) -> None:
-        """Forget all names: each is its own address again."""
+        """Remove all addresses, so that each name is its own address again, which responds and accepts."""
         self.addresses.clear()
         self.dead.clear()
         self.refused.clear()
@@ -54,11 +54,11 @@ def _info(address: str, port: int) -> Info:
 
 
 async def reach_one(addresses: list[str], reach: Reach) -> str:
-    """Connect to the first reachable address, in order, as asyncio's `create_connection` does.
+    """Try addresses one after the other until one can be reached, as asyncio's `create_connection` does.
 
     Args:
         addresses: the addresses, in order.
-        reach: connects to an address, or raises `OSError`.
+        reach: waits until an address accepts a connection; raises `OSError` if it does not.
 
     Returns:
         The address that was reached.

@@ -1,4 +1,4 @@
-"""In-memory connections with a delay, and with every fault that a test needs."""
+"""An in-memory network: connections with a delay, and with the faults that tests need."""
 
 from __future__ import annotations
 
@@ -19,34 +19,38 @@ DELAY_SECONDS = 0.005
 CONNECT_TIMEOUT_SECONDS = 130.0
 
 current_process: ContextVar[str] = ContextVar("current_process", default="")
-"""The running process: connections, tasks and timers belong to the process that is set when they are made.
+"""The name of the simulated process that runs; "" for none.
 
-It is the name of a device or server, followed by `#` and the number of its process.
+Connections, tasks and timers belong to the process that is set when they are made. The name consists of the name of a
+device or server, `#` and the number of the process there: `alice#2` is the second process on alice's device.
 """
 
 
 class Network:
-    """The connections of one virtual loop.
+    """The network of a virtual loop. Devices are named by the part of `current_process` before the `#`.
 
     Attributes:
-        delay: seconds from one end to the other.
-        jitter: returns the additional seconds of a packet; order is kept within a connection, not between connections.
+        loop: the virtual loop.
+        delay: seconds from one end of a connection to the other.
+        jitter: returns additional seconds for each packet. Packets of a connection keep their order; those of different
+            connections may overtake each other.
         accept_delay: additional seconds until a new connection is accepted.
-        refusing: whether new connections fail, as without a network; open ones stay.
-        offline: devices (see `current_process`) whose new connections fail.
-        dead: processes that were killed.
+        refusing: whether all new connections fail, as without a network; open ones stay.
+        offline: devices whose new connections fail.
+        dead: processes that were killed; their new connections fail.
         swallowing: whether nothing is delivered: open connections stay open, and attempts time out after 130 s.
         nameless: whether no name can be resolved.
         untrusted: whether TLS handshakes fail.
         connection_count: connections made so far.
-        joined_at: when the last connection of each device was made, by device, on the loop's clock.
-        open: both ends of each open connection, in the order in which they were made.
-        names: the addresses of names.
+        joined_at: when the latest connection of each device was made, by device, on the loop's clock.
+        open: both ends of each open connection, in the order in which they were made (an ordered set).
+        names: the addresses of host names.
         lines: access lines by device; see `set_line`.
-        middleboxes: by device ("" for all), a function that wraps the server's protocol factory (None while the server
-            does not listen) and returns the factory to use instead; None refuses the connection.
-        holding: by device, seconds for which a proxy keeps what the server sends.
-        meter: counts traffic; None if nobody counts.
+        middleboxes: the middlebox between a device and the server, by device; "" for all devices without one of their
+            own. It takes the factory of the server's protocols (None while the server does not listen) and returns the
+            factory to use in its place; None refuses the connection.
+        holding: by device, seconds for which a proxy keeps data that the server sends, which it acknowledges at once.
+        meter: counts traffic; None if traffic is not counted.
     """
 
     def __init__(self, loop: Any) -> None:
@@ -72,15 +76,18 @@ class Network:
         self._listening: dict[int, tuple[Callable[[], Any], Context]] = {}
 
     def listen(self, port: int, factory: Callable[[], Any]) -> None:
-        """Listen on a port; connections are accepted as the current process (see `current_process`)."""
+        """Listen on a port: from now on each connection to it calls `factory` for a protocol.
+
+        The protocols run as the process that has called this method (see `current_process`).
+        """
         self._listening[port] = factory, copy_context()
 
     def stop_listening(self, port: int) -> None:
-        """Stop listening."""
+        """Stop listening on a port; open connections stay. Without effect if it does not listen."""
         self._listening.pop(port, None)
 
     def listener(self, port: int) -> tuple[Factory, Context]:
-        """Return the server's protocol factory of a port, and the context of its process.
+        """Return the protocol factory of a port, and a copy of the context in which its protocols run.
 
         Raises:
             ConnectionRefusedError: nothing listens.
@@ -93,6 +100,14 @@ class Network:
     async def connect(self, factory: Factory, host: str, port: int) -> tuple[MemoryTransport, Any]:
         """Connect to a port at the first address of a name that can be reached.
 
+        Args:
+            factory: returns the protocol of the client's end.
+            host: the name or address.
+            port: the port.
+
+        Returns:
+            The client's transport and protocol.
+
         Raises:
             OSError: no address can be reached.
         """
@@ -102,10 +117,10 @@ class Network:
         return self.join(factory, await reach_one(addresses, lambda a: self.reach(a, port)), port)
 
     async def reach(self, address: str, port: int) -> None:
-        """Wait until a connection to an address and port is accepted.
+        """Wait until a connection of the current process to an address and port would be accepted; make none.
 
         Raises:
-            OSError: if no connection is accepted.
+            OSError: if it is not accepted, because of a fault or because nothing listens.
         """
         device = current_process.get().partition("#")[0]
         if current_process.get() in self.dead:
@@ -140,7 +155,7 @@ class Network:
         return factory, context if context is not None else Context()
 
     def join(self, factory: Factory, address: str, port: int) -> tuple[MemoryTransport, Any]:
-        """Make a connection to an address that `reach` has reached.
+        """Make a connection to an address for which `reach` has returned; return the client's transport and protocol.
 
         Raises:
             ConnectionRefusedError: the server has stopped listening since.
@@ -163,7 +178,10 @@ class Network:
         return here, here.protocol
 
     def carry(self, source: MemoryTransport, data: bytes | None) -> None:
-        """Send data into the sender's access line, or directly into the network."""
+        """Send data that an end of a connection has written; None for its end of file.
+
+        It goes into the access line of the connection's device, or directly into the network if there is none.
+        """
         left = source.bytes_left
         if left is not None and data is not None:
             data, source.bytes_left = data[:left], max(0, left - len(data))
@@ -180,7 +198,13 @@ class Network:
             self.travel(source, data)
 
     def travel(self, source: MemoryTransport, data: bytes | None, latency: float = 0.0) -> None:
-        """Schedule the delivery of data after the network's delay; the network itself has no capacity limit."""
+        """Schedule the delivery of data (None for an end of file) after the network's delay, in the sender's order.
+
+        Args:
+            source: the end that has sent the data.
+            data: the data.
+            latency: additional seconds, as those of an access line.
+        """
         if self.holding and source.name == "server":
             held = self.holding.get(source.device, 0.0)
             if held and data is not None:  # the proxy acknowledges it, even if the device cannot be reached
@@ -194,7 +218,7 @@ class Network:
         self.loop.call_at(source.arrives_at, self.arrive, source, context=context)
 
     def arrive(self, source: MemoryTransport) -> None:
-        """Deliver the next packet that this end has sent."""
+        """Deliver the oldest packet that this end has sent and that has not arrived, or lose it because of a fault."""
         first = source.travelling.popleft()
         size = len(first or b"")
         source.in_flight -= size
@@ -205,7 +229,7 @@ class Network:
             source.peer.arrived(first)
 
     def drop_unsent(self, transport: MemoryTransport) -> None:
-        """Drop the unsent data of an aborted connection."""
+        """Drop the data of an aborted connection that waits for the access line."""
         line = self.lines.get(transport.device)
         if line is not None:
             line.pipe(transport).drop_unsent(transport)
@@ -218,21 +242,24 @@ class Network:
                 end.broken()
 
     def of(self, name: str) -> Iterable[MemoryTransport]:
-        """Return the open ends of a device's connections in the order in which they were made; "" for all."""
+        """Return both open ends of each connection of a device, in the order in which they were made; "" for all."""
         return [t for t in self.open if not name or t.device == name]
 
     def cut_amid(self, name: str, byte_count: int) -> None:
-        """Break each connection of a device once an end has sent this many more bytes: amid a frame or a response."""
+        """Reset each open connection of a device once one of its ends has sent this many more bytes.
+
+        What was sent before may still arrive, so that a frame or a response can end in its middle.
+        """
         for transport in self.of(name):
             transport.bytes_left = byte_count
 
     def half_open(self, name: str) -> None:
-        """Make a device's connections half-open: they stay open, but deliver nothing from now on."""
+        """Make the open connections of a device ("" for all) half-open: they stay open, but deliver nothing."""
         for transport in self.of(name):
             transport.half_open = True
 
     def reset(self, transport: MemoryTransport) -> None:
-        """Reset a connection whose other end was aborted."""
+        """Report to this end of a connection, after the network's delay, that the other end was aborted."""
         if not self.swallowing and not transport.half_open:
             line = self.lines.get(transport.device) if self.lines else None
             later = self.delay + (line.up.latency if line is not None else 0.0)
@@ -244,7 +271,7 @@ class Network:
         self.drop()
 
     def drop(self, name: str = "") -> None:
-        """Reset a device's connections; "" for all. New ones can be made."""
+        """Reset the open connections of a device; "" for all. New ones can be made."""
         for transport in self.of(name):
             transport.broken()
 
@@ -253,38 +280,39 @@ class Network:
     def set_line(
         self, name: str, up: float, down: float, queue: float, latency: float = 0.0, *, acknowledges: bool = False
     ) -> None:
-        """Give a device an access line that all its connections share.
+        """Give a device an access line that all its connections share, in place of its former one.
 
         Args:
-            up, down: bytes per second.
-            queue: seconds of data, at that rate, that are queued before a sender has to wait.
-            latency: seconds each way.
+            name: the device.
+            up, down: bytes per second from and to the device.
+            queue: the size of the queue of each direction, in seconds of data at its rate.
+            latency: seconds each way, in addition to `delay`.
             acknowledges: whether a proxy in front of the line acknowledges data that still waits for the line, so that
-                senders cannot see that the data moves.
+                senders cannot see whether the data moves.
         """
         self.lift_line(name)
         self.lines[name] = Line(self, up, down, queue, latency, acknowledges=acknowledges)
 
     def lift_line(self, name: str) -> None:
-        """Remove a device's access line."""
+        """Remove a device's access line, if it has one; data that waits for it is passed on at once."""
         line = self.lines.pop(name, None)
         if line is not None:
             line.lift()
 
     def kill_idle(self, name: str, seconds: float, *, silently: bool) -> None:
-        """Close connections of a device ("" for all) that are idle for this many seconds.
+        """From now on, end connections of a device that are idle for this many seconds.
 
         Args:
-            name: the device.
+            name: the device; "" for all.
             seconds: how long a connection may be idle.
-            silently: see `IdleKiller`.
+            silently: whether the connections become half-open; otherwise they are reset (see `IdleKiller`).
         """
         if name in self._idle_killers:
             self._idle_killers[name].stop()
         self._idle_killers[name] = IdleKiller(self, name, seconds, silently=silently)
 
     def lift_proxies(self, name: str) -> None:
-        """Remove a device's portals and proxies."""
+        """End `middleboxes`, `holding` and `kill_idle` of a device; for "", those that were set for all devices."""
         self.middleboxes.pop(name, None)
         self.holding.pop(name, None)
         killer = self._idle_killers.pop(name, None)
@@ -292,7 +320,7 @@ class Network:
             killer.stop()
 
     def move(self, name: str, address: str) -> None:
-        """Give the server's name another address. The old one, and connections to it, stop responding."""
+        """Give a host name another address. The former addresses, and connections to them, stop responding."""
         old = self.names.move(name, address)
         for transport in self.open:
             transport.half_open = transport.half_open or transport.address in old

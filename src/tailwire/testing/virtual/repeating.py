@@ -1,4 +1,4 @@
-"""A proxy that keeps copies of the requests that pass through it, and later delivers them to the server again."""
+"""A proxy that keeps copies of the requests that pass through it, and delivers them to the server again on request."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ MAX_REQUEST_BYTES = 64 * 1024
 
 
 class Repeater:
-    """The proxy, for `Network.middleboxes`.
+    """A proxy that keeps copies of requests other than GET and HEAD. It is a middlebox for `Network.middleboxes`.
 
     Args:
-        listener: returns the factory of the server's protocols, and the context of its process.
+        listener: returns the factory of the server's protocols and the context in which they run, as
+            `Network.listener` does.
 
     Attributes:
-        kept: the requests that change something (all but GET and HEAD), in order: method, path, and all bytes.
-        holding: whether requests that change something are kept and not passed on; they get no response.
+        kept: the copies in order: method, path, and all bytes of the request.
+        holding: whether such requests are kept but not passed on, so that they get no response.
     """
 
     def __init__(self, listener: Callable[[], tuple[Factory, Context]]) -> None:
@@ -30,11 +31,17 @@ class Repeater:
         self.holding = False
 
     def __call__(self, behind: Factory | None) -> Factory | None:
-        """Return the factory for connections through the proxy."""
+        """Return the factory of protocols for connections through the proxy; None if the server does not listen."""
         return None if behind is None else lambda: _Passing(self, behind())
 
     def deliver(self, request: bytes) -> asyncio.Future[bytes]:
-        """Deliver the bytes of a request to the server again, and return a future of the response's first line.
+        """Deliver a request to the server on a new connection, which is closed after the response.
+
+        Args:
+            request: all bytes of the request, as in `kept`.
+
+        Returns:
+            A future of the status line of the response.
 
         Raises:
             ConnectionRefusedError: the server does not listen.

@@ -1,4 +1,4 @@
-"""A virtual event loop on which processes are stopped and continued, as by SIGSTOP and SIGCONT, while others run."""
+"""A virtual event loop that can stop and continue simulated processes, as by SIGSTOP and SIGCONT, while others run."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def _do_nothing() -> None: ...
 
 
 class StoppingLoop(VirtualLoop):
-    """A virtual loop that can stop a process (see `current_process`).
+    """A virtual loop that can stop a simulated process (see `current_process`).
 
-    While a process is stopped, none of its callbacks runs, whatever they wait for. When it continues, callbacks
-    that became ready meanwhile run first, then the timers that became due.
+    While a process is stopped, none of its callbacks and timers runs. When it continues, the callbacks that became
+    ready meanwhile run first, then the timers that became due.
     """
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class StoppingLoop(VirtualLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        """Schedule a callback, as asyncio does. Those of stopped processes wait."""
+        """Schedule a callback, as asyncio does. If its process is stopped, it waits until the process continues."""
         handle = super().call_soon(callback, *args, context=context)
         if self._stopped and (process := _process_of(handle)) in self._stopped:
             self._ready.pop()  # type: ignore[attr-defined]
@@ -94,7 +94,7 @@ class StoppingLoop(VirtualLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """Schedule a callback at a time, as asyncio does. Those of stopped processes wait."""
+        """Schedule a callback at a time, as asyncio does. If its process is stopped then, it runs after that."""
         handle = super().call_at(when, callback, *args, context=context)
         if self._stopped and (process := _process_of(handle)) in self._stopped and not handle.cancelled():
             self._scheduled.remove(handle)  # type: ignore[attr-defined]

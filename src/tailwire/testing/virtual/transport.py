@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HIGH_WATER_BYTES = 64 * 1024
 BYTES_ACKED = struct.Struct("=120xQ")
-"""Offset of `tcpi_bytes_acked` in Linux's `tcp_info`."""
+"""Linux's `tcp_info` up to `tcpi_bytes_acked`; all other fields are 0."""
 
 
 class _Socket:
@@ -31,7 +31,7 @@ class _Socket:
         """Ignore socket options."""
 
     def getsockopt(self, level: int, option: int, size: int = 0) -> int | bytes:
-        """Return `TCP_INFO` like Linux, as far as `tcpi_bytes_acked`; 0 for other options."""
+        """Return `TCP_INFO` as on Linux, with only `tcpi_bytes_acked` set; 0 or zero bytes for other options."""
         if (level, option) != (socket.IPPROTO_TCP, getattr(socket, "TCP_INFO", 11)):
             return bytes(size) if size else 0
         return BYTES_ACKED.pack(self._transport.acked)[:size].ljust(min(size, 232), b"\0")
@@ -43,9 +43,9 @@ class _Socket:
         return ("127.0.0.1", 2)
 
     def fileno(self) -> int:
-        """Return a descriptor that is never readable for an idle client connection, otherwise -1.
+        """Return a descriptor that is never readable if this is a client's idle, open connection; otherwise -1.
 
-        HTTP connection pools poll it to find out whether an idle connection was closed.
+        HTTP connection pools poll the descriptor to find out whether an idle connection was closed.
         """
         return _quiet_descriptor() if self._transport.name == "client" and self._transport.is_quiet else -1
 
@@ -61,20 +61,26 @@ class MemoryTransport(asyncio.Transport):
 
     Args:
         network: carries what is written.
-        name: `client` or `server`: which end this is.
-        process: the process that made the connection (see `current_process`), at both ends.
+        name: which end this is: `client` or `server`.
+        process: the process that opened the connection (see `current_process`); the same for both ends.
         address: the address that was connected to.
 
     Attributes:
-        device: the device that made the connection, at both ends.
-        acked: written bytes that were acknowledged: by the other end, or by a proxy on the way (`Network.set_line`).
-        taken_early: those of them that have not arrived at the other end yet.
+        device: the device that opened the connection; the same for both ends.
+        context: the context in which the protocol of this end runs.
+        peer: the other end; None until it is connected.
+        half_open: whether what this end writes is lost, while the connection stays open.
+        acked: number of written bytes that the other end, or a proxy on the way (`Network.set_line`), has acknowledged.
+        taken_early: number of these bytes that only a proxy has acknowledged: they have not arrived at the other end.
         moved_at: when bytes were last written at either end, on the loop's clock; only kept while there is an
             `IdleKiller`.
-        bytes_left: written bytes after which the network breaks the connection; None for never.
+        bytes_left: number of bytes that this end can still write before the network resets the connection; None for
+            no limit.
         arrives_at: when the last written data arrives at the other end, on the loop's clock.
         unsent: data that waits because the queue of the device's line is full.
         unsent_size: the number of bytes in `unsent`.
+        in_flight: number of written bytes that have not arrived at the other end.
+        travelling: the packets on their way to the other end, in order; None is an end of file.
     """
 
     def __init__(self, network: Network, name: str, process: str, address: str = "") -> None:
@@ -111,7 +117,7 @@ class MemoryTransport(asyncio.Transport):
 
     @property
     def is_quiet(self) -> bool:
-        """Whether the connection is open and no data waits for its protocol."""
+        """Whether the connection is open at both ends, and no received data waits for the protocol."""
         return not (self._closing or self._gone or self._held or self._ended)
 
     def is_closing(self) -> bool:
@@ -136,7 +142,7 @@ class MemoryTransport(asyncio.Transport):
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the limits, as asyncio does. They only matter on a device's line: elsewhere nothing is buffered."""
+        """Set the limits of the write buffer, as asyncio does. They have an effect only if the device has a line."""
         if high is None:
             high = HIGH_WATER_BYTES if low is None else 4 * low
         self._high, self._low = high, high // 4 if low is None else low
@@ -144,13 +150,13 @@ class MemoryTransport(asyncio.Transport):
             self.wait_if_full()
 
     def wait_if_full(self) -> None:
-        """Pause the protocol's writing if the buffer is above its limit."""
+        """Call the protocol's `pause_writing` if the unsent data exceeds the upper limit of the write buffer."""
         if self.unsent_size > self._high and not self._writing_paused and self.protocol is not None:
             self._writing_paused = True
             self.protocol.pause_writing()
 
     def next_packet(self, most: int) -> bytes | None:
-        """Remove the next packet of unsent data, and return it; None for the end of file."""
+        """Remove the first packet (at most `most` bytes) from the unsent data, and return it; None for end of file."""
         first = self.unsent.popleft()
         if first is not None:
             if len(first) > most:
@@ -191,13 +197,13 @@ class MemoryTransport(asyncio.Transport):
             self._network.reset(self.peer)
 
     def broken(self) -> None:
-        """Handle a reset by the network."""
+        """Close this end because the network resets the connection; the protocol learns of it soon."""
         self._closing = True
         self._network.drop_unsent(self)
         self._network.loop.call_soon(self.lost_by_reset, context=self.context)
 
     def lost_by_reset(self) -> None:
-        """Report the connection as lost by a reset."""
+        """Call the protocol's `connection_lost` with `ConnectionResetError`, unless it was called before."""
         self._lost(ConnectionResetError(104, "Connection reset by peer"))
 
     def _lost(self, error: Exception | None) -> None:
@@ -208,7 +214,7 @@ class MemoryTransport(asyncio.Transport):
             protocol.connection_lost(error)
 
     def arrived(self, data: bytes | None) -> None:
-        """Handle data from the other end; None for its end of file."""
+        """Pass data that has arrived (None for an end of file) to the protocol, or keep it while reading is paused."""
         if self._gone:
             return
         if self._paused:

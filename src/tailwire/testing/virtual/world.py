@@ -30,7 +30,7 @@ from tailwire.testing.virtual.loop import VirtualLoop
 from tailwire.testing.virtual.network import current_process
 
 EPOCH = 1_800_000_000.0
-"""Seconds since 1970 when the clock of a virtual loop is at 0."""
+"""The wall clock, in seconds since 1970, when the time of a virtual loop is 0."""
 PORT = 8480
 SHUTDOWN_SECONDS = 5.0  # uvicorn's timeout_graceful_shutdown in production
 SERVER = "server"
@@ -49,11 +49,14 @@ def virtual_loop() -> VirtualLoop:
 
 
 class VirtualSdkWorld(SdkWorld):
-    """A client's clock and randomness on a virtual loop.
+    """What a client gets from the outside world on a virtual loop: time, randomness, sockets.
+
+    Args:
+        seed: the seed of its randomness.
 
     Attributes:
-        slept: seconds that this client's device has slept.
-        wall_offset: error of its wall clock in seconds.
+        slept: seconds that this client's device has slept, in addition to `VirtualLoop.sleep_machine`.
+        wall_offset: seconds by which its wall clock is fast.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -61,11 +64,11 @@ class VirtualSdkWorld(SdkWorld):
         self.slept = self.wall_offset = 0.0
 
     def now(self) -> float:
-        """Return seconds on a clock that runs while the device sleeps."""
+        """Return the virtual seconds of a monotonic clock that also runs while the device sleeps."""
         return virtual_loop().boot_time() + self.slept
 
     def wall(self) -> float:
-        """Return seconds since 1970."""
+        """Return the virtual seconds since 1970 by the device's wall clock, which may be wrong (`wall_offset`)."""
         return EPOCH + self.now() + self.wall_offset
 
     def chance(self) -> float:
@@ -73,7 +76,7 @@ class VirtualSdkWorld(SdkWorld):
         return self._random.random()
 
     def unique(self) -> str:
-        """Return a seeded unique name."""
+        """Return a name that is unique and depends on the seed."""
         return f"{self._random.getrandbits(128):032x}"
 
     async def prepare(self) -> None:
@@ -87,7 +90,7 @@ class VirtualSdkWorld(SdkWorld):
         proxy: str | None = None,
         moved: Callable[[], None] = not_counted,
     ) -> Wire:
-        """Open a WebSocket, ignoring proxies of the environment."""
+        """Open a WebSocket as `SdkWorld` does, but ignore proxies of the environment."""
         return await super().open_wire(url, headers, tls, proxy or "", moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
@@ -98,10 +101,13 @@ class VirtualSdkWorld(SdkWorld):
 
 
 class VirtualServerWorld(ServerWorld):
-    """A server's clock and randomness on a virtual loop.
+    """What a server gets from the outside world on a virtual loop: time and randomness.
+
+    Args:
+        seed: the seed of its randomness.
 
     Attributes:
-        wall_offset: error of its wall clock in seconds.
+        wall_offset: seconds by which its wall clock is fast.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -117,11 +123,11 @@ class VirtualServerWorld(ServerWorld):
         return self.machine_milliseconds()
 
     def machine_milliseconds(self) -> int:
-        """Return milliseconds since 1970 by the clock of the machine."""
+        """Return milliseconds since 1970 by the virtual wall clock of the server's machine."""
         return int((EPOCH + virtual_loop().time() + self.wall_offset) * 1000)
 
     def steady_milliseconds(self) -> int:
-        """Return the virtual loop's time in milliseconds; its origin has no meaning."""
+        """Return the virtual loop's time in milliseconds; its origin is arbitrary."""
         return int(virtual_loop().time() * 1000)
 
     def chance(self) -> float:
@@ -143,15 +149,19 @@ class _OrderedSet(dict[Any, None]):
 
 
 class VirtualServer:
-    """The real server (uvicorn's protocol, our gateway, a store on a real file), which can be killed and restarted.
+    """The real server on a virtual loop, with a database in a real file. It can be stopped, killed and started again.
+
+    Each start is a new simulated process, `server#1`, `server#2` … (see `current_process`).
 
     Args:
         folder: the folder for its data; unused if `settings` are given.
-        settings: its settings; without rate limits by default.
+        settings: its settings; by default those of a server without rate limits.
 
     Attributes:
-        parts: the parts of the running server; None while it does not run.
-        url: the URL for the clients of the same loop.
+        world: its clock and randomness.
+        parts: the internal parts of the running server; None while it does not run.
+        app_id, auth_key, api_key: the app id and the keys; "" before the first start.
+        url: the URL for clients on the same loop.
     """
 
     def __init__(self, folder: Path, settings: Settings | None = None) -> None:
@@ -165,7 +175,7 @@ class VirtualServer:
         self._authenticated = 0
 
     async def start(self) -> None:
-        """Assemble the server and listen. Everything it does belongs to the process `SERVER`."""
+        """Assemble the server and listen, as a new simulated process."""
         self._starts += 1
         token = current_process.set(f"{SERVER}#{self._starts}")
         try:
@@ -193,16 +203,16 @@ class VirtualServer:
 
     @property
     def database(self) -> Path:
-        """Path of the database file."""
+        """The path of the database file."""
         return database_path(self._settings)
 
     @property
     def authenticated(self) -> int:
-        """Number of WebSockets authenticated since the first start."""
+        """Number of WebSockets authenticated since the first start, except by processes that were killed."""
         return self._authenticated + (self.parts.metrics.authenticated if self.parts is not None else 0)
 
     async def add_users(self, *uids: str) -> None:
-        """Create users.
+        """Create users, named after their uids in title case.
 
         Raises:
             RuntimeError: the server is not started.
@@ -213,7 +223,9 @@ class VirtualServer:
             await self.parts.actions.users.create(NewUser(uid=uid, name=uid.title()))
 
     async def token_for(self, uid: str) -> str:
-        """Return a new auth token, as a backend would request it. Completes even if the caller is killed.
+        """Create an auth token for a user, as their app's backend would, and return it.
+
+        The token is created in the server's process, even if the caller is cancelled meanwhile.
 
         Raises:
             OSError: the server is not running.
@@ -227,7 +239,10 @@ class VirtualServer:
         return made.token
 
     async def stop(self) -> None:
-        """Stop as after SIGTERM: notify the clients, finish pending work, close."""
+        """Stop as after SIGTERM: notify the clients, finish pending work, close. Without effect if it does not run.
+
+        Connections that are still open after `SHUTDOWN_SECONDS` are aborted.
+        """
         parts, self.parts = self.parts, None
         if parts is None or self._state is None:
             return
@@ -248,7 +263,7 @@ class VirtualServer:
         await parts.actions.uploads.close()
 
     async def kill(self) -> None:
-        """Stop as after SIGKILL: reset connections and drop uncommitted work."""
+        """Stop as after SIGKILL: reset all connections and drop uncommitted work. Without effect if it does not run."""
         parts, self.parts = self.parts, None
         if parts is None:
             return
