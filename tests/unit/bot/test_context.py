@@ -89,12 +89,12 @@ def test_typing_is_renewed_and_ends_after_errors():
     @bot.on_message
     async def answer(ctx: Context) -> None:
         async with ctx.typing():
-            await asyncio.sleep(40)
+            await asyncio.sleep(35)
             raise KeyError("model")
 
     with bot_test(bot) as chat:
         chat.post("hi")
-        chat.wait(39)
+        chat.wait(34)
         assert chat.typing() == ["started"] * 4
         chat.wait(2)
         assert chat.typing()[-1] == "ended"
