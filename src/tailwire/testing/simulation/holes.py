@@ -42,7 +42,12 @@ class Holes:
         self.checked = 0
 
     def on_delivered(self, number: int, resources: frozenset[str]) -> None:
-        """Begin to watch the devices to which the server has sent a message that reveals a missing one."""
+        """Check the devices that now notice a missing message, once the time in which it must follow is over.
+
+        Args:
+            number: the id of a message that the server has delivered.
+            resources: the resources of the devices to which it was sent.
+        """
         for device in self._sim.devices.values():
             if device.chat is None or (resource := identity_of(device.chat).resource) not in resources:
                 continue

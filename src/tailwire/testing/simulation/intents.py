@@ -1,4 +1,4 @@
-"""The state that users asked for: of the calls that set something and undo it, the last confirmed one decides."""
+"""Check that reactions and saves are as users wanted them last: the last confirmed call, set or undo, decides."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class _Call:
 
 
 class Intents:
-    """Records calls, by kind (`reaction` or `save`), user and message."""
+    """Records calls that set or undo a reaction or a save, by kind (`reaction` or `save`), user and message."""
 
     def __init__(self) -> None:
         self._calls: dict[tuple[str, str, int], list[_Call]] = {}
         self._clear: set[tuple[str, str, int]] = set()  # the last call began after all earlier ones had ended
 
     async def record(self, kind: str, uid: str, message_id: int, wanted: bool, work: Awaitable[Any]) -> None:
-        """Carry out a call, and record it.
+        """Await a call, and record what it was for and how it ended.
 
         Args:
             kind: `reaction` or `save`.
-            uid: who makes the call.
+            uid: the uid of the user who makes the call.
             message_id: the id of the message.
-            wanted: whether the call sets the reaction or save; otherwise it takes it back.
+            wanted: whether the call sets the reaction or save; False if it undoes it.
             work: the call.
 
         Raises:
@@ -58,7 +58,10 @@ class Intents:
             call.ended = virtual_loop().time()
 
     def find_broken(self, reader: sqlite3.Connection) -> str:
-        """Describe a reaction or save that differs from what its user wanted last; return "" if there is none."""
+        """Return a description of a reaction or save that is not as its user wanted it last; "" if there is none.
+
+        It is not checked where several calls overlapped, a call was not confirmed, or the message was deleted.
+        """
         for (kind, uid, message_id), calls in self._calls.items():
             last = calls[-1]
             doubtful = any(not call.confirmed for call in calls)

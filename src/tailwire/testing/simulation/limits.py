@@ -1,4 +1,4 @@
-"""Limits that some runs set low, so that what happens above them happens in a run."""
+"""Limits that some runs set low, so that they are exceeded in a run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from tailwire.sdk.continuity import catch_up
 
 LOW_CATCH_UP_LIMIT = 100
 LOW_SETTINGS: dict[str, Any] = {"slow_drop": 8_000, "slow_close": 24_000}
-"""Settings of a server that closes sockets which read slowly."""
+"""Settings of a server that soon closes sockets whose clients read slowly."""
 _LOW = {"MAX_REMEMBERED_MESSAGES": 10, "MAX_HELD_MESSAGES": 3}
 
 
 @contextmanager
 def low_limits(low: bool) -> Iterator[None]:
-    """Let clients remember and hold only a few messages while the block runs, if `low`."""
+    """If `low`, let all clients remember and hold only a few messages inside the `with` block; otherwise do nothing."""
     before = {name: getattr(catch_up, name) for name in _LOW}
     try:
         for name, value in _LOW.items() if low else ():

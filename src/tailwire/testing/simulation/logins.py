@@ -1,4 +1,4 @@
-"""Whose auth token ends, and what follows: that device's session and its push notifications end, and no other's.
+"""Check what follows when auth tokens end: the session and the push notifications of that device end, and no other's.
 
 Documented in docs/push.md (a registration ends with its auth token), docs/sdk.md and rule C22 (a rejected token ends
 the session, unless the app's provider has another one).
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
     from tailwire.testing.simulation.simulation import Simulation
 
 END_SECONDS = 30.0
-"""Within this time a connected device has noticed that its token was revoked, if nothing disturbs it: its socket is
-closed at once, and the next attempt begins after the wait for a server that has closed one.
+"""Within this time a connected device notices that its token was revoked, unless a fault delays it.
+
+The server closes its socket at once, and rejects the token at the next attempt to connect.
 """
 PUSH_SECONDS = 60.0
-"""A notification that was on its way may arrive within this time after its registration has ended."""
+"""A push notification may still arrive within this time after the device's registration has ended."""
 REJECTED = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "ERR_AUTH_TOKEN_EXPIRED"})
 
 
 def token_of(device: Device) -> str:
-    """Return the fingerprint of the auth token that a device's app uses; "" without one."""
+    """Return the fingerprint of the auth token that a device's app uses; "" if it has none or does not run."""
     if device.chat is None:
         return ""
     session = parts_of(device.chat).sessions.current
@@ -62,13 +63,15 @@ class _Watched:
 
 @dataclass
 class Logins:
-    """Records which tokens were revoked, and judges what devices make of it.
+    """Records which tokens were revoked, and checks that the sessions of their devices end, and no others.
 
     Attributes:
-        revoked: tokens that may have been revoked or logged out, as fingerprints.
-        wrong: descriptions of sessions that ended without a reason, or did not end in time.
+        sim: the run.
+        revoked: the fingerprints of tokens that were revoked or logged out, or may have been.
+        wrong: for each session that ended without a reason, or did not end in time, a message that begins with the
+            broken rule.
         checked: the number of sessions that had to end in time.
-        service: takes the push notifications.
+        service: the push service that receives the notifications.
     """
 
     sim: Simulation
@@ -81,11 +84,11 @@ class Logins:
     # Sessions.
 
     def expect_revocation(self, device: Device) -> None:
-        """Record that the token of a device is about to be revoked, by a logout or otherwise."""
+        """Record that the current token of a device may be revoked from now on, by a logout or otherwise."""
         self.revoked.add(token_of(device))
 
     async def revoke_all(self, uid: str) -> None:
-        """Revoke all tokens of a user, as their administrator does."""
+        """Revoke all tokens of a user on the server, which runs, and record them in `revoked`."""
         parts = self.sim.server.parts
         assert parts is not None
         rows, _ = await parts.store.tokens.of_user(uid, limit=1000, offset=0)
@@ -93,7 +96,13 @@ class Logins:
         await parts.actions.keys.delete_tokens(uid)
 
     def record_rejection(self, name: str) -> None:
-        """Record that the server has rejected the token of a device."""
+        """Record that the server has rejected the token of a device; it is wrong if the token was not revoked.
+
+        Without effect in runs in which tokens expire or a backup was restored.
+
+        Args:
+            name: the name of the device.
+        """
         device = self.sim.devices.get(name)
         if device is None or self.sim.plan.token_lifetime or self.sim.backup.restored:
             return  # tokens expire, or the restored copy does not know them
@@ -102,7 +111,12 @@ class Logins:
             self.wrong.append(f"login: the token of {name} was rejected, and nobody had revoked it")
 
     def watch_revoked(self, device: Device, token: str) -> None:
-        """Begin to watch a device whose token the server has just revoked."""
+        """Check a device, whose token the server has just revoked, once the time to notice that is over.
+
+        Args:
+            device: the device.
+            token: the fingerprint of the revoked token; nothing is checked if the device uses another one.
+        """
         state = state_of(device)
         if state is None or token_of(device) != token or not self._is_undisturbed(device):
             return
@@ -142,7 +156,7 @@ class Logins:
     # Push notifications.
 
     async def register(self, device: Device) -> None:
-        """Register a device for push notifications, and record it."""
+        """Register a device for push notifications, and record it. Without effect if no user is logged in there."""
         chat = device.chat
         if chat is None or chat.get_logged_in_user() is None:
             return
@@ -157,7 +171,7 @@ class Logins:
             registration.tokens.add(token_of(device))
 
     def wrong_pushes(self) -> str:
-        """Describe a notification to a device that was not registered; return "" if there is none."""
+        """Return a description of a notification that a device got while it was not registered; "" if there is none."""
         ended = self.sim.commits.tokens_ended
         for at, name in self.service.received:
             some = self._registrations.get(name, ())
@@ -168,7 +182,11 @@ class Logins:
         return ""
 
     def lost_registrations(self, reader: Any) -> str:
-        """Return which registered device the store does not know; "" if it knows all."""
+        """Return a description of a device that should be registered, and is not in the store; "" if there is none.
+
+        Args:
+            reader: reads the server's database.
+        """
         known = {row[0] for row in reader.execute("SELECT auth_token FROM push_tokens").fetchall()}
         there = {row[0] for row in reader.execute("SELECT token_hash FROM auth_tokens").fetchall()}
         for name, some in self._registrations.items():

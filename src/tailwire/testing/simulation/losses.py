@@ -1,4 +1,8 @@
-"""Messages that the server itself loses, and which of these losses a client cannot detect (feature `chain`)."""
+"""Lose messages on the server, and find out which of these losses a client cannot detect.
+
+With the feature `chain`, the server sends with each message the id of its predecessor in the conversation, so that a
+client notices a missing one.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +21,10 @@ LOSS_PROBABILITY = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A message that was not delivered to some devices.
+    """A message that the server has not delivered to the devices that were connected.
 
     Attributes:
-        at: when it was lost.
+        at: the virtual time.
         message: the id of the message.
         resources: the resources of the connected devices that should have received it.
     """
@@ -32,17 +36,18 @@ class Loss:
 
 @dataclass
 class Losses:
-    """Intercepts a server's publications and loses some of them.
+    """Intercepts a server's publications of messages and loses some of them.
 
     Attributes:
         now: returns the virtual time.
         chance: returns a random number in [0, 1).
-        remaining: number of messages still to be lost.
-        stored: all messages that were ever stored, by id.
-        on_delivered: called with the id of each message that was delivered after a loss, and the
-            resources of the devices to which it was published.
+        remaining: number of messages still to be lost; each message may be one of them.
+        lost: the losses, in order.
         predecessors: by message id, the id of its predecessor in the conversation, as the server announced it; 0 for
             none.
+        stored: all messages that were ever stored, by id.
+        on_delivered: after the first loss, called for each message that is delivered: with its id, and the resources of
+            the devices to which it was sent.
     """
 
     now: Callable[[], float]
@@ -54,7 +59,7 @@ class Losses:
     on_delivered: Callable[[int, frozenset[str]], None] = lambda number, resources: None
 
     def intercept(self, hub: Any) -> None:
-        """Intercept the publications of a server that has started."""
+        """Intercept the publications of a server, given its hub. Call it after each start of the server."""
         broker = hub.broker
         honest = broker.publish
 
@@ -76,8 +81,13 @@ class Losses:
     def is_unnoticed(self, device: Device, message: int, conversation: str) -> bool:
         """Return whether a device could not detect the loss of a message, and so need not receive the message.
 
-        A loss is detected by a later message on the same connection whose chain of predecessors leads back to it,
-        unless more came between than a client remembers.
+        A loss is detected by a later message of the conversation on the same connection, if the predecessors of that
+        lead back to the lost one, and the client has not forgotten what came before (`is_forgotten`).
+
+        Args:
+            device: the device.
+            message: the id of the message; False is returned if it was not lost.
+            conversation: the id of its conversation, as clients see it.
         """
         at = max(
             (loss.at for loss in self.lost if loss.message == message and device.resources & loss.resources),
@@ -92,12 +102,21 @@ class Losses:
         return not any(self.leads_to(n, message) and not self.is_forgotten(device, message, n) for n in later)
 
     def is_forgotten(self, device: Device, message: int, later: int) -> bool:
-        """Return whether more messages came between two than a client remembers: it takes the first as known."""
+        """Return whether a client no longer knows, when `later` arrives, whether it has received `message`.
+
+        That is the case if at least as many messages came between the two as a client remembers. It then assumes that
+        it has received the first one.
+
+        Args:
+            device: the device of the client.
+            message: the id of a message.
+            later: the id of a later message.
+        """
         between = sum(message < one.id < later and device.uid in one.receivers for one in self.stored.values())
         return between >= catch_up.MAX_REMEMBERED_MESSAGES
 
     def leads_to(self, number: int, message: int) -> bool:
-        """Return whether the predecessors of a message, as the server announced them, lead back to another one."""
+        """Return whether the chain of predecessors of the message `number` contains the earlier message `message`."""
         while number > message:
             number = self.predecessors.get(number, 0)
         return number == message

@@ -1,4 +1,4 @@
-"""Handlers of the steps of `simulation.networks`: lines, portals and proxies."""
+"""Handlers of the steps that `simulation.networks` makes: access lines, captive portals and proxies."""
 
 from __future__ import annotations
 

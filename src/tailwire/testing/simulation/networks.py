@@ -21,9 +21,8 @@ LINE_SHAPES: tuple[tuple[float, ...], ...] = (
     (60_000, 60_000, 0.5, 0.6),
     (60_000, 60_000, 0.5, 1.6),
 )
-"""Up and down in bytes per second, queue in seconds, latency each way in seconds.
-
-With a fifth number, a proxy acknowledges data that waits in the queue."""
+"""Shapes of access lines: the rates up and down in bytes per second, the size of the queues in seconds of data, and the
+latency each way in seconds. If there is a fifth number, a proxy acknowledges data that waits in the queue."""
 PORTALS = ("redirect", "page", "511", "broken gzip", "json")
 PROXIES: tuple[list[Any], ...] = (
     ["refuse", 426], ["refuse", 403], ["refuse", 200], ["busy"], ["hold", 1.0], ["hold", 5.0],
@@ -33,7 +32,7 @@ PROXIES: tuple[list[Any], ...] = (
 
 
 def with_lines(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Add slow lines, and several addresses for the server's name, between the given steps."""
+    """Return the steps, with others between them that set slow lines, and several addresses for the server's name."""
     made = []
     for step in steps:
         if chance.random() < 0.2:
@@ -44,7 +43,7 @@ def with_lines(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def with_middleboxes(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Add portals and proxies between the given steps, for a while each."""
+    """Return the steps, with others between them that set a captive portal or a proxy for up to some minutes."""
     made = []
     for step in steps:
         if chance.random() < 0.2:
@@ -58,7 +57,10 @@ def with_middleboxes(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def busy_hours(chance: random.Random) -> list[Step]:
-    """Return steps in which one device sends every few seconds; on slow lines in half of the plans."""
+    """Return steps of 10 to 30 minutes in which one device sends every few seconds.
+
+    In half of the cases some devices have slow lines.
+    """
     writer = chance.choice(DEVICES)
     lasts = chance.choice((600.0, 1200.0, 1800.0))
     made = [Step(1.0, writer, "chatter", [lasts, CHATTER_INTERVAL_SECONDS])]
@@ -74,7 +76,7 @@ def busy_hours(chance: random.Random) -> list[Step]:
 
 
 def quiet_hours(chance: random.Random) -> list[Step]:
-    """Return hours with only a few messages; on slow lines in half of the plans."""
+    """Return steps of some hours with only a few messages; on slow lines in half of the cases."""
     made = []
     if chance.random() < 0.5:
         made = [Step(0.0, name, "line", list(chance.choice(LINE_SHAPES))) for name in DEVICES if chance.random() < 0.5]

@@ -1,4 +1,4 @@
-"""The promises that must hold at the end of a run."""
+"""Check at the end of a run the promises that the server and the SDK make."""
 
 from __future__ import annotations
 
@@ -24,24 +24,30 @@ from tailwire.testing.simulation.steps import USERS
 
 BLOCKED = frozenset({"ERR_BLOCKED_RECEIVER", "ERR_BLOCKED_SENDER"})
 Membership = tuple[int, int | None]
-"""Ids of the actions with which a user entered and left the group; None if they did not leave."""
+"""A time in which a user was a member: the ids of the action messages of their entering and leaving the group.
+
+The second id is None while they are a member.
+"""
 
 
 class Violation(AssertionError):
-    """A promise was broken; the word before the colon is the rule."""
+    """A promise was broken. The message begins with the name of the rule and a colon."""
 
 
 def require(condition: bool, what: str) -> None:
-    """Raise `Violation` unless a condition holds."""
+    """Raise `Violation` with the message `what` unless the condition holds."""
     if not condition:
         raise Violation(what)
 
 
 async def check(sim: Simulation) -> int:
-    """Check all promises after recovery. Return the number of stored messages.
+    """Check all promises of a run that has recovered, with its server and apps running (`Simulation.recover`).
+
+    Returns:
+        The number of messages in the database.
 
     Raises:
-        Violation: for the first promise that is broken.
+        Violation: a promise was broken; the first one that is found.
     """
     broken = [*sim.broken, *sim.dead_lines.late, *sim.holes.late, *sim.logins.wrong]
     require(not broken, broken[0] if broken else "")
@@ -201,7 +207,13 @@ def _check_continuity(sim: Simulation, device: Device, reader: Any, memberships:
 
 
 def memberships_of(actions: list[tuple[int, dict[str, Any]]]) -> dict[str, list[Membership]]:
-    """Return each user's memberships of the group as ids of actions; that of USERS[0], who created it, begins at 0."""
+    """Return each user's memberships of the group, in order.
+
+    The first membership of `USERS[0]`, who created the group, begins at 0.
+
+    Args:
+        actions: the action messages about members, in order: the id, and the field `data` of the body.
+    """
     memberships: dict[str, list[Membership]] = {uid: [] for uid in USERS}
     memberships[USERS[0]] = [(0, None)]
     for number, data in actions:

@@ -1,6 +1,6 @@
-"""The events that devices must have received besides new messages, even if they happened while a device was away.
+"""Check that devices received all events besides new messages, even those that happened while they were disconnected.
 
-If something changed several times, its last change must have arrived last.
+If something changed several times, only the last value must have arrived, after all others that did.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tailwire.testing.simulation.records import ReceivedChange
 
 Membership = tuple[int, int | None]
 IsExpected = Callable[[Device, dict[str, Any]], bool]
-"""Whether a device must have received a message, given its row."""
+"""Returns whether a device must have received a message, given the message's columns by name."""
 
 _FLAGS = {
     ChangeKind.REACTION_ADDED: True, ChangeKind.REACTION_REMOVED: False, ChangeKind.PINNED: True,
@@ -40,11 +40,12 @@ _ROW = "number, after_id, subject, kind, uid, device, to_uid, message_id, detail
 
 
 class ExpectedChange(NamedTuple):
-    """Something that a device must have received.
+    """A change that a device must have received.
 
     Attributes:
-        key, value: what changed, and its last value.
-        since: when it changed last; it must have been received since then.
+        key, value: what changed, and its last value, as in `ReceivedChange`.
+        rule: the name of the rule that is broken if the device has not received it.
+        since: the virtual time of the change; the device must have received it then or later.
     """
 
     key: tuple[Any, ...]
@@ -61,14 +62,14 @@ def missing_event(
     is_expected: IsExpected,
     group: str,
 ) -> ExpectedChange | None:
-    """Return an event that a device should have received and did not, or None.
+    """Return the first change that a device should have received and did not; None if it received all.
 
     Args:
         reader: reads the server's database.
-        commits: has recorded when the changes were committed.
+        commits: the record of the changes, with the times of their commits.
         device: the device.
-        memberships: the memberships of the device's user in the group, as ids of actions.
-        is_expected: returns whether the device must have received a message, given its row.
+        memberships: the memberships of the device's user in the group (see `oracle.Membership`).
+        is_expected: returns whether the device must have received a message.
         group: the guid of the group.
     """
     last = {received.key: received for received in device.changes}  # later values replace earlier ones
@@ -81,15 +82,17 @@ def _is_received(received: ReceivedChange | None, owed: ExpectedChange) -> bool:
 
 
 def cleared_by(reader: sqlite3.Connection, uid: str) -> dict[str, int]:
-    """Return the id up to which a user has deleted each conversation for themselves, by the conversation's key."""
+    """Return for each conversation of a user, by its key, the id up to which they deleted it for themselves, or 0."""
     return dict(reader.execute("SELECT conversation_id, cleared_id FROM marks WHERE uid = ?", (uid,)).fetchall())
 
 
 def received_again(device: Device, marked_unread: Mapping[str, int]) -> list[tuple[Any, ...]]:
-    """Return what a device received again during one start of its app, although it happened only once.
+    """Return the keys of membership changes and receipts that a device received more than once in one life of its app.
 
     Args:
-        marked_unread: how often each user has marked messages as unread. They may have read them again as often.
+        device: the device.
+        marked_unread: how often each user has marked messages as unread, by uid. As often they may have read a message
+            again, so that many repeated read receipts are allowed.
     """
     once = ("member", *_RECEIPTS)
     times = Counter((received.life, received.key) for received in device.changes)

@@ -1,6 +1,6 @@
-"""Checks what messages contain besides their text: tags, mentions and files, as they arrived and as they are stored.
+"""Check what messages contain besides their text: tags, mentions and files, as they arrived and as they are stored.
 
-A file is there as long as its message, and is removed with it (docs/server.md, `deleted_files_after`).
+A file must exist as long as its message, and be removed with it (docs/server.md, `deleted_files_after`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tailwire.testing.simulation.steps import USERS
 
 
 def wrong_as_received(received: ReceivedMessage, send: Send) -> str:
-    """Return what a received message contains that it should not, or lacks; "" if nothing."""
+    """Return a description of tags, mentions or files of a received message that are not as sent; "" if all are."""
     return _wrong(received.content, send, received.text)
 
 
@@ -31,7 +31,12 @@ def _wrong(content: Content, send: Send, text: str) -> str:
 
 
 def wrong_as_stored(reader: Any, sends: dict[str, Send]) -> str:
-    """Return which stored message differs from what was sent; "" if none does."""
+    """Return a description of a stored message whose tags, mentions or files are not as sent; "" if there is none.
+
+    Args:
+        reader: reads the server's database.
+        sends: everything that was sent, by muid.
+    """
     mentions: dict[int, set[str]] = {}
     for number, uid in reader.execute("SELECT message_id, uid FROM mentions").fetchall():
         mentions.setdefault(number, set()).add(uid)
@@ -51,10 +56,12 @@ def wrong_as_stored(reader: Any, sends: dict[str, Send]) -> str:
 
 
 def wrong_files(reader: Any, folder: Path, sends: dict[str, Send]) -> str:
-    """Return which file of an acknowledged send is missing, changed, or left over; "" if there is none.
+    """Return a description of a file that is missing, changed, or left over from a deleted message; "" if none is.
 
     Args:
-        folder: where the server keeps files.
+        reader: reads the server's database.
+        folder: the folder in which the server stores files.
+        sends: everything that was sent, by muid; the files of acknowledged sends are checked.
     """
     sql = "SELECT muid FROM messages WHERE category = 'message' AND deleted_at IS NULL"
     there = {row[0] for row in reader.execute(sql).fetchall()}

@@ -1,7 +1,7 @@
-"""Whether reported gaps are due, with their bounds.
+"""Check that there was a reason for each gap that was reported to an app, and that its bounds are right.
 
-They are due if more was missed than the limit, if the missed messages were removed for good or may no longer be shown,
-or if a backup without them was restored.
+The reasons are: more messages were missed than catch-up hands over at once; the missed messages were removed from the
+database, or may no longer be shown to the user; or a backup without them was restored.
 """
 
 from __future__ import annotations
@@ -21,12 +21,14 @@ AND CAST(json_extract(CAST(body AS TEXT), '$.data.entities.on.entity.id') AS INT
 def unfounded_gap(
     reader: sqlite3.Connection, commits: Commits, backup: Backup, device: Device, memberships: list[Membership]
 ) -> str:
-    """Return what is wrong with the gaps that a device received; "" if nothing is.
+    """Return a description of a gap that was reported to a device without reason or with wrong bounds; "" if none was.
 
     Args:
         reader: reads the server's database.
-        commits: has recorded all messages that were stored.
-        memberships: the memberships of the device's user in the group, as ids of actions.
+        commits: the record of all messages that were stored.
+        backup: the backup of the run.
+        device: the device.
+        memberships: the memberships of the device's user in the group (see `oracle.Membership`).
     """
     if device.change_gaps and not backup.restored:
         return f"{device.name} was notified that changes are missing, though the log has all: {device.change_gaps}"
@@ -60,7 +62,11 @@ def cannot_be_shown(
     begin: int,
     end: int,
 ) -> bool:
-    """Return whether a gap stands for messages that were removed, or edited after the user had left their group."""
+    """Return whether all messages that a user missed in the gap (`begin`, `end`] can no longer be shown to them.
+
+    That is so for a message that was removed from the database, or that was edited after the user had left its group.
+    False if the user missed no message there.
+    """
     missed = [one.id for one in _theirs(commits, device, begin) if one.id <= end]
     return bool(missed) and all(
         number in commits.removed or _is_edited_without(reader, number, memberships) for number in missed

@@ -1,4 +1,4 @@
-"""Checks what devices received of a group besides its messages: that it was deleted, and who owns it now."""
+"""Check that devices were notified of a group's deletions and of its last owner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from tailwire.testing.simulation.records import ReceivedChange
 
 
 def wrong_change(commits: Commits, device: Device, group: str) -> str:
-    """Return what is wrong with what a device received of a group, after the rule; "" if nothing is."""
+    """Return a description of a missing or repeated notification of a group's deletion or owner; "" if there is none.
+
+    It begins with the name of the broken rule and a colon.
+
+    Args:
+        commits: the record of the changes.
+        device: the device.
+        group: the guid of the group.
+    """
     return _removals(commits, device, group) or _transfers(commits, device, group)
 
 

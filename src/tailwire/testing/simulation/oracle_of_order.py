@@ -1,7 +1,7 @@
-"""Checks the order in which clients receive the events of one object: as they were committed, and each once.
+"""Check that clients receive the events of each object in the order of their commits, and each event once.
 
-One object is a message with its edits, deletion, reactions, pins and saves; the group with its members and owner; one
-conversation in a user's list. Of several missed changes some need not arrive, but what arrives keeps the order.
+An object is a message with its edits, deletion, reactions, pins and saves; the group with its members and owner; or a
+conversation in a user's list. Of several missed changes some need not arrive, but those that arrive keep the order.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from tailwire.testing.simulation.commits import Change, Commits, StoredAction, T
 from tailwire.testing.simulation.device import Device
 
 CONCURRENT_SECONDS = 3.0
-"""Longer than the server works between the commit of a change and its frame."""
+"""Changes that were committed within this time may arrive in either order.
+
+The server takes less time from the commit of a change until it sends the frame.
+"""
 Event = tuple[tuple[Any, ...], Any]
-"""What changed, and its new value; the value is None where a later state may arrive instead."""
+"""What changed, and its new value; None if any value is right, because the event contains the state of a later time."""
 _REACTIONS = {ChangeKind.REACTION_ADDED: True, ChangeKind.REACTION_REMOVED: False}
 _FLAGS = {
     ChangeKind.PINNED: ("pin", True), ChangeKind.UNPINNED: ("pin", False),
@@ -37,10 +40,14 @@ class _Happened(NamedTuple):
 
 
 def wrong_event(commits: Commits, device: Device, lost: set[int]) -> str:
-    """Return which event a device received twice, or in another order than they happened; "" if there is none.
+    """Return a description of an event that a device received twice or in a wrong order; "" if there is none.
+
+    It begins with the name of the broken rule and a colon.
 
     Args:
-        lost: messages that the server has lost on the way; their changes may arrive before they are read from history.
+        commits: the record of the changes.
+        device: the device.
+        lost: the ids of messages that the server did not deliver (`Losses`); their changes may arrive before them.
     """
     history: dict[Any, list[_Happened]] = defaultdict(list)
     for one in commits.history:

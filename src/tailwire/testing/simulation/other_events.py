@@ -1,6 +1,7 @@
-"""The events of a device besides new messages: edits, deletions, memberships, reactions, pins, saves and receipts.
+"""Record the events of a device besides new messages: edits, deletions, memberships, reactions, pins, saves, receipts.
 
-Only streams report what its user did with conversations on other devices, and the continuity of each connection.
+What the user did with conversations on other devices, and the continuity of each connection, is reported only by event
+streams, not by listeners.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from tailwire.testing.virtual.world import virtual_loop
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, ReactionEvent
 
 Note = Callable[[tuple[Any, ...], Any], None]
-"""Records what changed, and how it is now."""
+"""Records a change: what changed, such as `("pin", 7)`, and its new value."""
 
 
 class OtherEvents(MessageListener, GroupListener):
@@ -100,17 +101,18 @@ class OtherEvents(MessageListener, GroupListener):
 
 
 class Stream:
-    """Follows the events of one start of an app.
+    """Records what the event stream of one life of an app reports.
 
     Args:
-        note: called with the key of what changed in the list of conversations, and its new value.
+        note: called with what changed in the list of conversations, and its new value.
 
     Attributes:
-        task: follows the events.
-        sequence: all events in their order, as what changed, its new value, and the time.
-        wrong: what contradicts the continuity of a connection.
-        exact_after: gaps on connections whose continuity was exact; they stand for messages that cannot be read.
-        unknown: whether the continuity of a connection was unknown.
+        task: the task of `follow`; None before it is started.
+        sequence: all events that change something, in order: what changed, its new value, and the virtual time.
+        wrong: descriptions of connections that report a gap in their continuity, although no gap was reported before.
+        exact_after: the gaps (from, to] that were reported although the connection then reported an exact continuity;
+            that is right only if the messages in them can no longer be read.
+        unknown: whether a connection reported an unknown continuity.
     """
 
     def __init__(self, note: Note) -> None:
@@ -124,7 +126,7 @@ class Stream:
         self.unknown = False
 
     async def follow(self, events: AsyncIterator[e.Event]) -> None:
-        """Record events until the stream ends."""
+        """Record the events of a client's stream until the stream ends."""
         async for event in events:
             if (change := _key_and_value(event)) is not None:
                 self._record(*change, of_lists=isinstance(event, e.ConversationPinned | e.ConversationListChanged))

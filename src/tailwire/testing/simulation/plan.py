@@ -1,4 +1,4 @@
-"""The plan of a run, as data: made from a seed, stored as JSON, and valid with any of its steps left out."""
+"""The plan of a run as data. It is made from a seed, can be stored as JSON, and can run without any of its steps."""
 
 from __future__ import annotations
 
@@ -16,29 +16,34 @@ SHORT, MEDIUM, LONG = (0.0005, 0.05), (0.1, 8.0), (10.0, 900.0)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The steps of a run. `seed` decides the rest: delays, jitter, the clients' randomness."""
+    """The plan of a run. Runs of equal plans are equal.
+
+    Attributes:
+        seed: decides what the steps do not: delays, jitter, the clients' randomness, some settings.
+        steps: what happens, in order.
+    """
 
     seed: int
     steps: tuple[Step, ...]
 
     @property
     def token_lifetime(self) -> float:
-        """Seconds until tokens expire, in a fifth of the runs; otherwise 0.0."""
+        """Seconds until auth tokens expire, in a fifth of the plans; 0.0 in the others, where they do not expire."""
         return TOKEN_LIFETIME_SECONDS if self.seed % 5 == 3 else 0.0
 
     @property
     def keeps_files(self) -> bool:
-        """Whether apps keep their sessions in files, where a second process finds them."""
+        """Whether apps keep their sessions in files, because the plan starts second processes, which share them."""
         return any(step.what in wider_world.SECOND_PROCESS for step in self.steps)
 
     @property
     def has_low_limits(self) -> bool:
-        """Whether clients and server remember and hold little, in a tenth of the runs and some with slow lines."""
+        """Whether limits of clients and server are low (see `limits`); in a tenth of the plans, and some slow lines."""
         return self.seed % 10 == 7 or self.seed % 36 == 4 != self.seed
 
     @property
     def has_pushes(self) -> bool:
-        """Whether the server sends push notifications."""
+        """Whether devices register for push notifications, so that the server needs a push service."""
         return any(step.what == "register push" for step in self.steps)
 
     def to_json(self) -> str:
@@ -51,7 +56,7 @@ class Plan:
         """Read a plan from JSON.
 
         Raises:
-            ValueError, KeyError, TypeError: for an invalid plan.
+            ValueError, KeyError, TypeError: the text is not a plan.
         """
         read = json.loads(text)
         return cls(int(read["seed"]), tuple(Step(*step) for step in read["steps"]))
@@ -86,11 +91,11 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
     and files; in an eighth single devices are logged out and receive push notifications; in one of 40 a device misses
     more than 1,000 messages.
 
-    Each plan leaves something out, because one fault may mask another.
+    Each plan leaves out some kinds of steps, because one fault may mask another.
 
     Args:
         seed: decides everything.
-        steps: the most steps that are drawn, before the ones for single kinds of plans are added.
+        steps: the maximum number of basic steps; those of the kinds above are added to them.
     """
     if seed % 9 == 8:
         hours = networks.busy_hours if seed % 18 == 8 else networks.quiet_hours

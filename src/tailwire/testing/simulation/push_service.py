@@ -1,4 +1,4 @@
-"""A push service on the virtual network: it takes notifications for the browsers of devices, and records when."""
+"""A web push service on the virtual network, which records the notifications that it receives."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tailwire.testing.virtual.world import virtual_loop
 
 HOST, PORT, ADDRESS = "push", 9100, "127.0.0.9"
 SETTINGS: dict[str, Any] = {"push_contact": "mailto:admin@example.com", "push_targets": ADDRESS}
-"""Settings of a server that sends to this service."""
+"""Settings of a server that sends push notifications to this service."""
 
 
 @cache
@@ -27,17 +27,17 @@ def _keys() -> dict[str, str]:
 
 
 class PushService:
-    """A push service.
+    """A web push service, as an ASGI app.
 
     Attributes:
-        received: the time of each notification, and the device that it is for.
+        received: the notifications in order: the virtual time, and the name of the device that it is for.
     """
 
     def __init__(self) -> None:
         self.received: list[tuple[float, str]] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Take a notification."""
+        """Record the notification of a request, and respond with 201."""
         while (await receive()).get("more_body"):
             pass
         self.received.append((virtual_loop().time(), scope["path"].removeprefix("/")))
@@ -45,7 +45,7 @@ class PushService:
         await send({"type": "http.response.body", "body": b""})
 
     def listen(self) -> None:
-        """Listen on the virtual network."""
+        """Listen on the network of the running virtual loop, and give the service its host name there."""
         network = virtual_loop().network
         network.names.addresses[HOST] = [ADDRESS]
         config = uvicorn.Config(self, lifespan="off", log_config=None, access_log=False)
@@ -55,5 +55,5 @@ class PushService:
 
     @staticmethod
     def subscription(device: str) -> str:
-        """Return the subscription of a device's browser, as JSON."""
+        """Return a web push subscription of a device's browser to this service, as JSON."""
         return json.dumps({"endpoint": f"http://{HOST}:{PORT}/{device}", "expirationTime": None, "keys": _keys()})

@@ -1,4 +1,4 @@
-"""Reasons for which a client may lose its connection: faults of the plan, and causes that the documentation names."""
+"""Decide whether a client may lose its connection: because of a fault of the plan, or a cause that is documented."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from tailwire.sdk.connection.causes import Cause, CauseKind
 from tailwire.testing.simulation.steps import DEVICES
 
 DETECTION_SECONDS = 18.0
-"""Within this time a dead line is detected when no bytes arrive on it (T3)."""
+"""Within this time a client detects that no data arrives on its connection (T3)."""
 EXTRA_DETECTION_SECONDS = 30.0
-"""Additional time for the detection while bytes move on another connection."""
+"""Additional time for the detection while data moves on another connection of the device."""
 REFUSED_SECONDS = 60.0
-"""How long clients may wait after an overloaded server has refused a request."""
+"""Seconds that clients may wait after an overloaded server has refused a request."""
 LONG_DELAY_SECONDS = 1.0
 SLOW_LATENCY_SECONDS = 1.5
-"""Latency in one direction; the first ping on a line that suddenly becomes this slow is answered after its timeout."""
+"""Seconds in one direction. If a line suddenly becomes this slow, the next ping is answered after its timeout."""
 
 _MOMENTS = frozenset({"drop", "half open", "sleep", "freeze", "kill", "stop", "start", "move", "restore", "put back"})
 _LASTING = frozenset({"offline", "swallow", "refuse", "nameless", "untrusted", "portal", "proxy", "cut amid"})
@@ -28,9 +28,12 @@ _SHARED = ("server", "network")
 
 
 class Reasons:
-    """The faults of a run, by device, and until when each may be detected.
+    """The faults of a run by device, each with the time until which clients may detect it.
 
-    A fault of the network or the server affects every device. A slow line and a long silence are not faults.
+    A fault of the network or the server affects every device. A slow line or a long time without data is not a fault.
+
+    Args:
+        now: returns the virtual time.
     """
 
     def __init__(self, now: Callable[[], float]) -> None:
@@ -41,7 +44,7 @@ class Reasons:
         self._slow_until = 0.0  # requests may be refused or take long, which does not excuse the loss of a connection
 
     def record_step(self, who: str, what: str, value: Any) -> None:
-        """Record a step of a plan."""
+        """Record the faults that a step begins or ends; the arguments are the fields of a `Step`."""
         name = "" if who in _SHARED else who
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
         if what in _LASTING:
@@ -69,11 +72,16 @@ class Reasons:
             self.record_restored_network()
 
     def record_logout(self, name: str, *, done: bool) -> None:
-        """Record that the token of a device is being revoked, or that this is done: the server closes its socket."""
+        """Record that the token of a device is being revoked, so that the server closes its socket.
+
+        Args:
+            name: the name of the device.
+            done: whether the call has ended; the device may then lose its connection for `DETECTION_SECONDS` more.
+        """
         self._revoked_until[name] = self._now() + DETECTION_SECONDS if done else _INDEFINITELY
 
     def record_restored_network(self) -> None:
-        """End the lasting faults, except for delays and for cuts that wait for their bytes."""
+        """End all lasting faults of the network, except those that last until the run recovers, such as delays."""
         soon = self._now() + DETECTION_SECONDS + EXTRA_DETECTION_SECONDS
         self._until = {k: until if k[1] in _UNTIL_RECOVERY else min(until, soon) for k, until in self._until.items()}
         self._intercepted_since.clear()
@@ -81,17 +89,24 @@ class Reasons:
             self._slow_until = soon
 
     def is_calm(self, name: str) -> bool:
-        """Return whether no fault affects a device or its requests, or has affected them recently."""
+        """Return whether no fault affects a device or its requests now, or can still be detected."""
         if self._now() <= self._slow_until:
             return False
         return all(self._now() > until for (who, _), until in self._until.items() if who in ("", name))
 
     def answered_by_middlebox(self, name: str, since: float) -> bool:
-        """Return whether a middlebox has answered all requests of a device since a time."""
+        """Return whether a portal or proxy has responded to all requests of a device since before a virtual time."""
         return self._intercepted_since.get(name, _INDEFINITELY) < since
 
     def is_excused(self, name: str, cause: Cause | None) -> bool:
-        """Return whether a device may lose its connection now. A reason that holds for one connection is used up."""
+        """Return whether a device may lose its connection now, because of its own decision, its token or a fault.
+
+        Faults that affect only the connections open at that time end by this.
+
+        Args:
+            name: the name of the device.
+            cause: the cause that its client reports; None if it reports none.
+        """
         if cause is not None and (cause.kind in (CauseKind.DECIDED, CauseKind.TOKEN) or cause is Cause.NEW_TOKEN):
             return True
         excused = self._now() <= self._revoked_until.get(name, -1.0)

@@ -13,14 +13,17 @@ class Send:
     """A message that a device tried to send.
 
     Attributes:
-        outcome: `pending`, `acknowledged`, `refused`, or `in doubt` if it may or may not be stored.
-        by, life: the sending device, and the number of its app's start.
-        place: the receiver, and whether it went through the outbox; order is kept within a place.
+        by, life: the name of the sending device, or `backend`; and the life of its app (see `Device`).
+        place: the receiver, and whether it went through the outbox. Messages of a life to one place keep their order.
+        muid: its muid.
+        texts: the texts that it may have: each edit adds one, a deletion adds "".
+        outcome: `pending`, `acknowledged`, `refused`, or `in doubt` if it may or may not be stored. The oracle sets
+            `taken away` or `removed` if a backup or the backend has removed the message.
+        id: its id; 0 unless it is acknowledged.
         kept: whether it is in the outbox, and so must be stored in the end.
-        texts: the texts it may have: edits add to them; "" once it was deleted.
-        parent: id of the message in whose thread it is a reply; 0 for none.
-        tags: the tags that it may have: edits add to them.
-        files: the content of each of its files, by the name under which the server has it.
+        parent: the id of the message in whose thread it is a reply; 0 for none.
+        tags: the lists of tags that it may have: each edit with tags adds one.
+        files: the content of each of its files, by the name under which the server stores it.
     """
 
     by: str
@@ -42,9 +45,12 @@ class ReceivedMessage:
 
     Attributes:
         at: the virtual time.
-        life: the number of the app's start.
+        life: the life of the app (see `Device`).
+        id: the id of the message.
+        text: its text or caption.
         conversation: the id of the conversation, as clients see it.
         parent: the id of the message in whose thread it is a reply; 0 for none.
+        content: its tags, mentions and files.
     """
 
     at: float
@@ -63,7 +69,7 @@ class ReceivedChange(NamedTuple):
         key: what changed, such as `("pin", 7)`.
         value: the new value.
         at: the virtual time.
-        life: the number of the app's start.
+        life: the life of the app (see `Device`).
     """
 
     key: tuple[Any, ...]
@@ -74,10 +80,12 @@ class ReceivedChange(NamedTuple):
 
 @dataclass(slots=True)
 class Expected:
-    """The ids a device must receive after a login: above `after`, up to `until`, except for reported gaps.
+    """The messages and changes that a device must receive because of a login, except those in reported gaps.
 
     Attributes:
-        changes: the number of the newest change at the login; None if it is not known.
+        after: the id of the newest message at the login; later ones must be received.
+        until: the id up to which they must be received; None without an end, as long as the login lasts.
+        changes: the number of the newest change at the login; later ones must be received. None if they need not be.
         since: the virtual time at which the login was complete.
     """
 

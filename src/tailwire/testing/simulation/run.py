@@ -34,23 +34,23 @@ from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.world import VirtualServer, virtual_loop
 
 MEMORY_FOLDER = Path("/dev/shm")
-"""Where a run keeps its files, if this folder exists. A simulated disk loses nothing; syncing a real one takes time."""
+"""The folder for the files of a run, if it exists. It is in memory, because syncing a real disk would take time."""
 COLLECT_AFTER_OBJECTS = 50_000
-"""New objects until the garbage collector examines the youngest ones.
+"""The number of new objects after which the garbage collector runs (see `gc.set_threshold`).
 
-With Python's default of 700 it takes a tenth of a run's time.
+With Python's default of 700 it would take a tenth of a run's time.
 """
 
 MAX_RUN_SECONDS = 100 * 24 * 3600.0
-"""Virtual time; longer than all waits of a plan together."""
+"""Virtual seconds after which a run fails because it does not end; more than all waits of a plan together."""
 
 
 class RunFailed(AssertionError):
-    """A run broke a promise.
+    """A run has broken a promise, or has raised an exception.
 
     Attributes:
-        rule: the first word of the message; runs that fail for the same rule fail in the same way.
-        trace: what happened, in order; each entry begins with its virtual time.
+        rule: the name of the broken rule, which the message begins with; `raised` for an exception.
+        trace: what happened, in order: the virtual time, who, what, and details.
     """
 
     def __init__(self, what: str, trace: list[tuple[Any, ...]]) -> None:
@@ -65,9 +65,9 @@ class Report:
 
     Attributes:
         seconds: the virtual seconds that it took.
-        stored: the number of messages that the server has at the end.
+        stored: the number of messages in the database at the end.
         received: the number of messages that the listeners of all devices received.
-        digest: a hash of the trace: equal plans give equal digests.
+        digest: a hash of the trace. Runs of equal plans have equal digests.
     """
 
     seconds: float
@@ -150,12 +150,12 @@ class _Errors(logging.Handler):
             self._sim.broken.append(f"died: {what}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Record an error that the SDK logged."""
+        """Record an error that the SDK or the server logged; it fails the run."""
         error = record.exc_info[1] if record.exc_info else None
         self._record(f"the SDK reports {record.getMessage()!r} {error!r}")
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
-        """Record an exception that the loop reports."""
+        """Record an exception that the event loop reports; it fails the run."""
         self._record(f"{context.get('message')} {context.get('exception')!r}")
 
 
@@ -221,10 +221,10 @@ def _settings(plan: Plan, folder: str) -> Settings:
 
 
 def simulate(plan: Plan) -> Report:
-    """Run a plan, and return its report.
+    """Run a plan on a new virtual loop: carry out its steps, let the system recover, and check all promises.
 
     Raises:
-        RunFailed: naming the promise that was broken.
+        RunFailed: a promise was broken, or the run raised an exception.
     """
     trace: list[tuple[Any, ...]] = []
     where = MEMORY_FOLDER if MEMORY_FOLDER.is_dir() else None

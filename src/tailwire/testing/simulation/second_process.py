@@ -1,8 +1,8 @@
-"""A second process of a device's app on the session of the first: refused while the first runs, and then its successor.
+"""A second process of a device's app, which must be refused while the first one uses the session, and then takes over.
 
-A user starts a program twice, or a supervisor starts a bot again while the earlier one hangs: the second process tries
-until the session is free. Documented in docs/sdk.md: one client at a time, the first one is not affected, and the claim
-ends with `aclose()` and with the process.
+This happens when a user starts a program twice, or a supervisor starts a bot again while the earlier process hangs. The
+second process tries again until the session is free. docs/sdk.md promises that only one client at a time uses a
+session, that the first one is not affected, and that the session is free after `aclose()` or the end of the process.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ NOT_READY = "COMETCHAT_INITIALIZATION_NOT_DONE"
 
 
 class SecondProcess:
-    """A process that waits for the session of a device.
+    """A process that starts at once and tries to claim the session of a device until it succeeds.
+
+    Then it becomes the app of the device (`Device.take_over`). Until then it checks that its calls are refused.
 
     Args:
-        sim: the run, whose `broken` receives violations.
-        device: the device, whose `second` is this process until the process has the session or ends.
-        number: the number of the process, among those of the device.
+        sim: the run; broken promises are added to its `broken`.
+        device: the device; the caller sets its `second` to this process, which removes itself there at its end.
+        number: distinguishes the second processes of a device.
     """
 
     def __init__(self, sim: Simulation, device: Device, number: int) -> None:
@@ -90,13 +92,13 @@ class SecondProcess:
         self._sim.broken.append(f"second: {what}")
 
     async def close(self) -> None:
-        """End the process: close its client, which has no session."""
+        """End the process gracefully: stop trying, and close its client."""
         self._device.second = None
         self._work.cancel()
         await asyncio.wait([self._work])
         await virtual_loop().create_task(self._chat.aclose(), context=self._context)
 
     def kill(self) -> None:
-        """Kill the process. The session of the first process is not affected."""
+        """Kill the process. Connections of the device, which belong to the first process, stay open."""
         self._device.second = None
         virtual_loop().kill(self._process, connected=False)

@@ -11,7 +11,12 @@ from tailwire.testing.simulation.steps import Step
 
 
 def fails(plan: Plan, rule: str = "") -> RunFailed | None:
-    """Return how a plan fails, or None if it passes. With a rule, only failures of that rule count."""
+    """Run a plan, and return its failure; None if it passes.
+
+    Args:
+        plan: the plan.
+        rule: only a failure for this rule counts (`RunFailed.rule`); "" for any.
+    """
     try:
         simulate(plan)
     except RunFailed as failed:
@@ -20,13 +25,13 @@ def fails(plan: Plan, rule: str = "") -> RunFailed | None:
 
 
 def shrink(plan: Plan, rule: str, tried: Callable[[Plan], None] = lambda plan: None, most: int = 300) -> Plan:
-    """Return a plan with fewer steps, then with rounder waits, that breaks the same rule.
+    """Return a plan that breaks the same rule with as few steps as can be found, and with rounded waits.
 
     Args:
         plan: a plan that fails.
         rule: the rule that it breaks (`RunFailed.rule`).
         tried: called with each shorter plan that still fails.
-        most: the maximum number of runs.
+        most: the maximum number of runs; then the best plan so far is returned.
     """
     left = most
 
@@ -68,7 +73,7 @@ def _without(steps: tuple[Step, ...], start: int, size: int) -> tuple[Step, ...]
 
 
 def as_test(plan: Plan, failed: RunFailed) -> str:
-    """Return a test to paste into `tests/sim/`."""
+    """Return the code of a test that runs this plan, to paste into `tests/sim/`; a comment contains the failure."""
     history = plan.to_json().replace("\\", "\\\\")
     return (
         f"def test_seed_{plan.seed}():\n"

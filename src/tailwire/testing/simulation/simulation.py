@@ -1,4 +1,4 @@
-"""A simulated system: devices, server, messages in flight, and recovery at the end."""
+"""A simulated system: the devices, the server, everything that was sent, and the recovery at the end of a run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from tailwire.wire.entities import MediaMessage, TextMessage
 
 GROUP = "team"
 MAX_RETRY_SECONDS = 1300.0
-"""Longer than `Timings.rare_cap`."""
+"""Seconds in which every client tries to connect at least once; longer than `Timings.rare_cap`."""
 NOT_REACHED = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_BAD_ERROR_RESPONSE"})
 IN_DOUBT = frozenset({"NO_INTERNET_CONNECTION", "ERR_UNAVAILABLE", "ERR_MISSION_FAILED"})
 
@@ -49,14 +49,14 @@ class Simulation:
     """The system of one run.
 
     Attributes:
-        plan: what happens.
+        plan: the plan of the run.
         server: the server, which may be down.
-        trace: what happened, in order; each entry begins with its virtual time.
+        trace: what happened, in order: the virtual time, who, what, and details.
         sends: everything that was sent, by muid.
-        broken: descriptions of the promises that were broken during the run.
+        broken: a message for each promise that was broken during the run; it begins with the name of the rule.
         group: the guid of the group.
-        in_doubt: the error codes after which a message may or may not be stored.
-        connection_count: how often clients have reported to be connected, in total.
+        in_doubt: the error codes of sends after which the message may or may not be stored.
+        connection_count: how often clients reported that they are connected, all together.
     """
 
     plan: Plan
@@ -116,7 +116,11 @@ class Simulation:
                 await device.run(device.chat.connect())
 
     async def recover(self) -> None:
-        """Recover: restore the network, start the server and all apps, bring them to the foreground and log them in."""
+        """End all faults, and wait until everything should work again.
+
+        The network is restored, the server and all apps are started, brought to the foreground and logged in. In half
+        of the runs the apps also get hints that connecting is worth a try; what is wrong then is added to `broken`.
+        """
         loop = virtual_loop()
         for task in self._later:
             await task
@@ -185,7 +189,7 @@ class Simulation:
         await asyncio.sleep(60)
 
     async def end(self) -> None:
-        """Close everything, and let pending work finish."""
+        """Close the apps, the backend and the server, and wait until their tasks have had time to finish."""
         for device in self.devices.values():
             if device.second is not None:
                 await device.second.close()
@@ -197,12 +201,12 @@ class Simulation:
     # Sending.
 
     def next_text(self) -> str:
-        """Return a text that no message has."""
+        """Return a text that was not returned before; it also serves as a muid."""
         self._numbers += 1
         return f"m{self._numbers}"
 
     def add_to_trace(self, who: str, what: str, *more: Any) -> None:
-        """Add an entry to the trace of the run."""
+        """Add an entry to `trace`, with the virtual time."""
         self.trace.append((round(virtual_loop().time(), 6), who, what, *more))
 
     def send_text(
@@ -216,7 +220,7 @@ class Simulation:
         parent: int = 0,
         tags: Sequence[str] = (),
     ) -> None:
-        """Send a text, if a user is logged in.
+        """Begin to send a new text from a device; without effect if no user is logged in there.
 
         Args:
             device: the sender.
@@ -244,7 +248,14 @@ class Simulation:
         queued: bool = False,
         files: dict[str, bytes] | None = None,
     ) -> None:
-        """Send a message with a muid that no other has. `files` has the content of its files."""
+        """Begin to send a message from a device, and record it and later its outcome in `sends`.
+
+        Args:
+            device: the device, whose app runs.
+            message: the message, with a muid that no other message has.
+            queued: whether it goes through the outbox, if the device has one.
+            files: the contents of its files, by the name under which the server stores them; None for no files.
+        """
         chat, text = device.chat, message.muid
         assert chat is not None
         send = self.sends[text] = Send(
@@ -286,7 +297,7 @@ class Simulation:
             self.broken.append(f"refused: {send.muid} of {device.name} is refused ({code}) by a middlebox")
 
     def record_loss(self, name: str, cause: Cause | None) -> None:
-        """Record that a client has lost its connection."""
+        """Record that the client of a device has lost its connection; that breaks a promise if there is no reason."""
         if cause is not None and cause.kind is CauseKind.TOKEN:
             self.logins.record_rejection(name)
         if not self.reasons.is_excused(name, cause):
@@ -296,7 +307,7 @@ class Simulation:
         self.trace.append((round(virtual_loop().time(), 6), name, "lost", str(cause)))
 
     def log_out(self, device: Device) -> None:
-        """Log out, which empties the outbox, including what a killed app has queued."""
+        """Begin to log a device out. Its queued messages, also of earlier lives, need no longer be sent."""
         if device.chat is not None and device.chat.get_logged_in_user() is not None:
             for send in self.sends.values():
                 send.kept = send.kept and send.by != device.name
@@ -336,12 +347,12 @@ class Simulation:
         await self._start_server()
 
     async def server_copy(self, _: Any) -> None:
-        """Back up the database of the running server."""
+        """Back up the server's database; without effect if it is down."""
         if self.server.parts is not None:
             self.backup.take(self.server.parts.store)
 
     async def server_put_back(self, seconds: float) -> None:
-        """Restore the backup: later messages are lost."""
+        """Kill the server, restore the last backup, and start the server after some seconds, if it was running."""
         async with self._turn_of_server:
             running = self.server.parts is not None
             if running:
@@ -354,7 +365,7 @@ class Simulation:
         self.server.world.wall_offset += seconds
 
     async def server_lose(self, count: int) -> None:
-        """Lose some of the next messages."""
+        """Let the server lose `count` of the next messages."""
         self.losses.remaining += count
 
     async def server_revoke(self, uid: str) -> None:
@@ -365,7 +376,7 @@ class Simulation:
         virtual_loop().executor_seconds = lambda: self.chance.random() * seconds
 
     async def server_busy(self, seconds: float) -> None:
-        """Overload the server: it sheds all it can and refuses to send messages."""
+        """Simulate an overload for some seconds: the server leaves out less important frames and refuses all sends."""
         if self.server.parts is None:
             return
         overload = self.server.parts.overload
@@ -379,7 +390,7 @@ class Simulation:
 
 
 async def ignore_errors(work: Any) -> None:
-    """Await a call and ignore a refusal."""
+    """Await a call, and ignore a `CometChatException`."""
     try:
         await work
     except CometChatException as error:

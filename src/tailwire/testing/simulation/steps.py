@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 DEVICES = ("alice-phone", "alice-desk", "bob-phone", "carol-phone")
-"""Devices, as user-device. The desk is in manual mode, the phones of alice and carol have an outbox, and bob's catch-up
-is limited to a few messages.
+"""The names of the devices: the uid of the user, `-`, and the kind.
+
+`alice-desk` is in manual mode, the phones of alice and carol have an outbox, and bob's catch-up is limited to a few
+messages.
 """
 USERS = ("alice", "bob", "carol")
 
@@ -19,8 +21,9 @@ class Step:
     Attributes:
         wait: seconds since the previous step.
         who: a device of `DEVICES`, `backend`, `network` or `server`.
-        what: a step of `step_handlers`, or a method of `Simulation` for the server, or a step of `Backend`.
-        value: a JSON value.
+        what: the name of the step. For a device or the network: a key of the tables of `step_handlers`; for the server:
+            a method `server_…` of `Simulation`; for the backend: a step of `Backend.start`.
+        value: the argument of the step, a JSON value.
     """
 
     wait: float

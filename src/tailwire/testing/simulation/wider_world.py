@@ -1,5 +1,5 @@
-"""Steps of a wider world: the app's backend with a REST key, proxies that repeat requests, lists, threads, second
-processes, messages with tags, mentions and files, devices that are logged out by others.
+"""Add steps of special kinds to plans: the app's backend, repeated requests, lists of conversations, threads, second
+processes, tags, mentions and files, remote logouts, and a flood of messages.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ FLOOD_MESSAGES = 1_200
 GROUP = "team"
 TAGS = ["red", "blue", "späť"]
 MENTIONED = [*USERS, "nobody"]
-"""One of them does not exist: the text stays as it is, and mentions nobody."""
+"""The uids that texts mention. `nobody` does not exist, so that such a mention has no effect."""
 SECOND_PROCESS = ("second", "second close", "second kill")
 
 
@@ -28,7 +28,7 @@ def _after_some(steps: list[Step], chance: random.Random, share: float, more: Ca
 
 
 def with_backend(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Add acts of the app's backend between the given steps."""
+    """Return the steps, with steps of the app's backend between them: it sends, deletes, and changes the group."""
 
     def act() -> list[Step]:
         what = chance.choice(("say", "say", "say", "remove", "remove", "kick", "add", "add", "scope", "disband"))
@@ -43,7 +43,10 @@ def with_backend(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def with_repeats(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Put devices behind proxies that repeat their requests, and let users react and change their mind."""
+    """Return the steps; before them, most devices get a proxy that repeats their requests.
+
+    Between them, users set and undo reactions and saves.
+    """
     proxies = [Step(0.0, name, "proxy", ["repeat"]) for name in DEVICES if chance.random() < 0.7]
 
     def react() -> list[Step]:
@@ -54,7 +57,10 @@ def with_repeats(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def with_lists(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Let users change their list of conversations: alice has a second device that is notified of it."""
+    """Return the steps, with others between them in which alice changes the list of conversations on one device.
+
+    Alice's other device must then be notified.
+    """
 
     def change() -> list[Step]:
         who = chance.choice([name for name in DEVICES if name.startswith(USERS[0])])
@@ -72,12 +78,12 @@ def with_lists(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def with_threads(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Let users reply in threads."""
+    """Return the steps, with replies in threads between them."""
     return _after_some(steps, chance, 0.3, lambda: [Step(0.0, chance.choice(DEVICES), "reply")])
 
 
 def with_second_processes(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Start apps a second time, and end one process or the other."""
+    """Return the steps, with others between them that start an app a second time and end one of the two processes."""
 
     def start() -> list[Step]:
         who = chance.choice(DEVICES)
@@ -91,7 +97,7 @@ def with_second_processes(steps: list[Step], chance: random.Random) -> list[Step
 
 
 def with_contents(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Let users send messages with tags, mentions and files, and change them."""
+    """Return the steps, with others between them that send, edit or delete messages with tags, mentions and files."""
 
     def send_or_change() -> list[Step]:
         who = chance.choice(DEVICES)
@@ -109,7 +115,10 @@ def with_contents(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def with_logouts(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Let devices receive push notifications, and let the backend log single ones out; some log in again."""
+    """Return the steps; before them, all devices register for push notifications.
+
+    Between them, single devices are logged out, by the backend or by themselves, and some log in again.
+    """
 
     def log_out() -> list[Step]:
         who = chance.choice((*DEVICES[:2], *DEVICES))
@@ -125,7 +134,7 @@ def with_logouts(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def with_a_flood(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Let a device miss more messages than are handed over at once."""
+    """Return the first ten steps, and then others in which a device misses more messages than catch-up hands over."""
     who = chance.choice(DEVICES)
     flood = [Step(1.0, who, "offline"), Step(1.0, "backend", "flood", FLOOD_MESSAGES), Step(120.0, who, "back")]
     return [*steps[:10], *flood]
