@@ -1,9 +1,9 @@
-"""Several servers over one database on virtual time: the real code with which they cooperate, on models of the rest.
+"""Simulate several servers on one database on virtual time: the real code with which they cooperate, and models.
 
-Each server runs its real log, healing of changes and hub, its real lane to the database with its lease, and the code
-that agrees with the other servers on who is online, and on which of them sends to a webhook and to devices. Each client
-runs its real continuity machine. Database and broker are models, so this shows nothing about SQL or the protocol of a
-broker; the tests on real servers do.
+Real are, in each server: the log of messages and changes and the hub, which deliver to sockets; the queue of writes to
+the database (the lane); and the code by which the servers agree on who is online, and on which of them sends to a
+webhook and to devices. Real is also the continuity machine of each client. The database and the broker are models, so
+this tests neither SQL nor the protocol of a broker; the tests on real servers do.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from tailwire.testing.virtual.stopping import StoppingLoop
 __all__ = ["BrokenPromise", "MakeDatabase", "ServersRun", "play"]
 
 GUESTS = ("dora", "emil")
-"""Users who come and go, and receive nothing."""
+"""The uids of users who connect and disconnect, to change who is online. Nothing is sent to them."""
 STEPS_PER_RUN = 70
 QUIET_SECONDS = 45.0
-"""How long everything works before the run is judged: long enough for leases to end and queues to be checked."""
+"""Virtual seconds without faults before the run is judged: long enough for leases to end and queues to be emptied."""
 WATCH_SECONDS = 0.1
 WEIGHTS = {
     "send": 34, "change": 30, "move": 8, "break": 8, "join": 5, "leave": 3, "kill": 3, "fail": 3, "stop": 5, "guest": 6,
@@ -51,18 +51,24 @@ class ServersRun:
     Args:
         seed: decides everything.
         count: the number of servers; 0 for two or three, by the seed.
-        database: makes the database from a store, a source of randomness and a clock.
+        database: makes the database from the store, a source of randomness and a function that returns the time.
 
     Attributes:
-        servers: the servers that were neither killed nor shut down.
-        first: the server that is never killed or shut down.
-        plain_clients: the uids of clients without features at the first server, each with the frames that it received.
-        guests: the sockets of the guests.
-        closing: the servers that were shut down gracefully; each is dead when that has ended.
-        stopped_processes: the ids of their processes in the database.
+        chance: the source of randomness.
+        store: the messages, memberships and changes.
+        bus: the broker.
+        observed: what the servers did, for the judge.
+        servers: the servers that were neither killed nor shut down; each of the others was replaced by a new one.
+        first: the one of them that is never killed or shut down.
+        phones: the clients with the features of the SDK, one for each of `USERS`.
+        plain_clients: the clients without features, which stay connected to `first`: the uid, and the frames received.
+        guests: the latest socket of each guest, by uid.
+        closing: the servers whose graceful shutdown was begun; they become `dead` when it has ended.
+        stopped_processes: the ids that the servers of `closing` had in the database.
         newest_at_start: the number of the newest change, and the id of the newest message of the group, before the
             first step.
-        trace: what happened, in order; each entry begins with its time.
+        trace: what happened, in order; each entry begins with the virtual time.
+        database: the database; set by `play`.
     """
 
     def __init__(self, seed: int, count: int = 0, database: MakeDatabase = SimulatedDatabase) -> None:
@@ -94,11 +100,11 @@ class ServersRun:
         return loop
 
     def add_to_trace(self, *what: Any) -> None:
-        """Add an entry to the trace of the run."""
+        """Add an entry to `trace`, with the virtual time."""
         self.trace.append((self._loop.time(), *what))
 
     def run(self, work: Any) -> None:
-        """Run a coroutine concurrently with everything else."""
+        """Start a task outside the servers; an exception of it fails the run. It is cancelled at the end of the run."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -109,7 +115,7 @@ class ServersRun:
             self.observed.failures.append(error)
 
     def any_server(self) -> SimulatedServer:
-        """Return a server that was not killed; it may be stopped."""
+        """Return one of `servers` at random. Its process may be stopped, so that it does not respond."""
         return self.chance.choice(self.servers)
 
     async def _start_server(self) -> None:
@@ -128,7 +134,7 @@ class ServersRun:
             return
 
     async def play(self) -> None:
-        """Play the run, and judge it.
+        """Carry out the run on the running `StoppingLoop`: random steps, some time without faults, and the judgement.
 
         Raises:
             BrokenPromise: a promise was broken.
@@ -270,12 +276,14 @@ class ServersRun:
 
 
 def play(seed: int, count: int = 0, database: MakeDatabase = SimulatedDatabase) -> str:
-    """Play a run. Return the digest of what happened: equal seeds give equal digests, in every process.
+    """Carry out a run on a new virtual loop, and return a digest of what happened.
+
+    Equal arguments give equal digests, also in other processes.
 
     Args:
         seed: decides everything.
         count: the number of servers; 0 for two or three, by the seed.
-        database: see `ServersRun`.
+        database: makes the database (see `ServersRun`).
 
     Raises:
         BrokenPromise: a promise was broken.

@@ -1,7 +1,8 @@
-"""A broker between the servers of a simulation: it loses, duplicates and delays news, and its connections break.
+"""A model of the broker between servers: it loses, duplicates and delays what they send, and its connections break.
 
-A batch with its record keeps its order and arrives whole or not at all, as a connection guarantees. Everything else may
-be lost. There is no order between different senders.
+The servers send publications, and a record of each batch of writes, with the ids that it has taken. A record and the
+publications of its batch arrive together and in order, or not at all. Other publications may be lost one by one. Data
+of one sender arrives in order, except duplicates.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from functools import partial
 from tailwire.server.ports.broker import NewsReceiver, Publication, Record
 
 TICK_SECONDS = 1e-6
-"""Seconds between two arrivals from a sender, because timers that are due at the same time have no order."""
+"""The least seconds between two arrivals from a sender: timers that are due at the same time have no defined order."""
 DELAYS_SECONDS = (0.0005, 0.001, 0.004, 0.05, 0.3, 1.2)
 
 
@@ -23,9 +24,13 @@ class Bus:
     """The broker that connects the servers of a simulation.
 
     Args:
-        chance: decides what is lost, late or doubled.
-        carries_messages: whether publications of stored messages are carried. If not, the servers read messages from
-            the store when the database announces a record; all other publications are carried in both cases.
+        chance: decides what is lost, late or duplicated.
+        carries_messages: whether records and the publications of their batches are carried. If not, the database
+            announces the records, and the servers read the messages from the store. Other publications are carried in
+            both cases.
+
+    Attributes:
+        remotes: the connected servers' ends, by the number of the server.
     """
 
     def __init__(self, chance: random.Random, *, carries_messages: bool) -> None:
@@ -37,13 +42,13 @@ class Bus:
     def pass_on(
         self, sender: int, call: Callable[[SimulatedRemote], object], subject: str, *, may_be_lost: bool
     ) -> None:
-        """Pass news to all other servers, over lines that keep their order; some of it arrives a second time, later.
+        """Send something from a server to all others, after random delays. Some of it arrives twice.
 
         Args:
-            sender: the number of the server that sends it.
-            call: called with each remote that receives the news.
-            subject: only servers that receive this subject get the news; "" for all.
-            may_be_lost: whether a part of the news is lost.
+            sender: the number of the server that sends.
+            call: called at each arrival, with the `SimulatedRemote` of the receiving server, in the context of that.
+            subject: if not "" and messages are carried, only servers that have subscribed to this subject receive it.
+            may_be_lost: whether it is lost on the way to some servers.
         """
         loop = asyncio.get_running_loop()
         for number, remote in self.remotes.items():
@@ -64,22 +69,24 @@ class Bus:
                 loop.call_at(again, remote.take, remote.generation, call, context=remote.context)
 
     def announce(self, server: int, record: Record) -> None:
-        """Announce a commit, as the database does."""
+        """Send the record of a server's commit to the others, unless the broker carries messages, and so records."""
         if not self.carries_messages:
             self.pass_on(server, lambda remote: remote.receiver.recorded(record), "", may_be_lost=True)
 
 
 class SimulatedRemote:
-    """The `RemoteBroker` of one simulated server.
+    """A server's end of the broker, which implements `RemoteBroker`.
 
     Args:
         bus: the broker.
         server: the number of the server.
-        context: the context of the server, in which news is received.
+        context: the context of the server's process, in which its receiver is called.
 
     Attributes:
-        generation: the number of its connection.
-        effective: the subjects that it receives now.
+        connected: whether it is connected to the broker.
+        generation: changes whenever the connection breaks or is made; data of an earlier one is dropped.
+        effective: the subjects whose publications it receives now.
+        receiver: what receives publications and records.
     """
 
     def __init__(self, bus: Bus, server: int, context: Context) -> None:
@@ -96,20 +103,20 @@ class SimulatedRemote:
         self.receiver: NewsReceiver
 
     async def start(self, receiver: NewsReceiver) -> None:
-        """Connect."""
+        """Connect to the broker, and pass to a receiver from now on what other servers send."""
         self.receiver = receiver
         self._bus.remotes[self._server] = self
 
     def record_look(self, *, alone: bool, began: float) -> None:
-        """Do nothing: everything is sent."""
+        """Do nothing: a real broker could send less while there is only one server."""
 
     def subscribe(self, subject: str) -> None:
-        """Start receiving a subject, a moment later."""
+        """Subscribe to a subject; that takes effect after a random delay (see `wait_confirmed`)."""
         self._subjects.add(subject)
         self._later(partial(self._take_effect, subject))
 
     def unsubscribe(self, subject: str) -> None:
-        """Stop receiving a subject."""
+        """End the subscription to a subject, at once."""
         self._subjects.discard(subject)
         self.effective.discard(subject)
 
@@ -136,13 +143,17 @@ class SimulatedRemote:
             await self._settled.wait()
 
     def publish(self, subject: str, publication: Publication) -> None:
-        """Send a publication that may be lost."""
+        """Send a publication to the other servers; it may be lost on the way. Without effect while disconnected."""
         if self.connected:
             call = partial(_received, subject, publication)
             self._bus.pass_on(self._server, call, subject, may_be_lost=True)
 
     def record(self, record: Record, publications: Sequence[tuple[str, Publication]]) -> None:
-        """Send the publications of a batch and then its record, or nothing."""
+        """Send the publications of a batch, each with its subject, and then its record.
+
+        They arrive together at each server or not at all. Without effect while disconnected, and if the broker does not
+        carry messages.
+        """
         if not (self.connected and self.carries_messages):
             return
 
@@ -156,18 +167,23 @@ class SimulatedRemote:
         self._bus.pass_on(self._server, call, "", may_be_lost=True)
 
     def take(self, generation: int, call: Callable[[SimulatedRemote], object]) -> None:
-        """Take news that was sent over the connection with this generation number."""
+        """Process an arrival (see `Bus.pass_on`), unless the connection has changed since it was sent.
+
+        Args:
+            generation: the `generation` at the time of sending.
+            call: called with this object.
+        """
         if generation == self.generation and self.connected:
             call(self)
 
     def break_for(self, seconds: float) -> None:
-        """Lose the connection for a while."""
+        """Lose the connection now, and connect again after some seconds. Without effect while disconnected."""
         if self.connected:
             self._change(connected=False)
             asyncio.get_running_loop().call_later(seconds, self.connect)
 
     def connect(self) -> None:
-        """Connect again; subscriptions take effect a moment later."""
+        """Connect again, if disconnected; the subscriptions take effect after a random delay."""
         if not self.connected:
             self._change(connected=True)
 
@@ -182,11 +198,11 @@ class SimulatedRemote:
         self.receiver.connection_changed()
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect for good."""
         self.end()
 
     def end(self) -> None:
-        """Disconnect, as the end of the process does."""
+        """Disconnect for good and at once, as when the process ends."""
         self.connected = False
         self._bus.remotes.pop(self._server, None)
 

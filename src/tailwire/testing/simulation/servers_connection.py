@@ -1,7 +1,7 @@
-"""A connection between a simulated server and its database: it takes time, breaks, and loses answers.
+"""A model of a connection between a server and its database. It takes time, breaks, and loses answers.
 
-A statement that was sent is executed even if nobody still waits for the answer, as by PostgreSQL; rarely it is late,
-or is refused because PostgreSQL carries out another one at the same time.
+A statement that was sent is executed even if the server no longer waits for the answer, as by PostgreSQL. Rarely a
+statement is late, or is refused because of a deadlock.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tailwire.testing.simulation.servers_database import SimulatedDatabase
 DELAYS_SECONDS = (0.0003, 0.001, 0.004, 0.03)
 LATE_SECONDS = (1.5, 4.0, 7.0, 14.0)
 NOBODY = Context()
-"""The context of the network and the database, which go on while a server is stopped."""
+"""The context for callbacks of the network and the database, which run even while a server's process is stopped."""
 
 
 def _writes(text: str) -> bool:
@@ -27,18 +27,18 @@ def _writes(text: str) -> bool:
 
 
 class Gate:
-    """Connects one server to the database.
+    """Makes the connections of one server to the database.
 
     Args:
         number: the number of the server.
         database: executes the statements.
-        chance: decides how long each takes, and which are lost.
-        fails: returns whether the database does not answer.
+        chance: decides how long each statement takes, and which ones are lost.
+        fails: returns whether the database cannot be reached now.
         dead: returns whether the server was killed.
         report: called with an error of the model itself, such as a statement that it does not know.
 
     Attributes:
-        failures: the times of the event loop at which statements failed, or were answered too late.
+        failures: the times of the event loop at which a statement of the server failed or timed out.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Gate:
         """Return a new connection.
 
         Raises:
-            OSError: the database does not answer.
+            OSError: the database cannot be reached now, or the server was killed.
         """
         await asyncio.sleep(self.chance.choice(DELAYS_SECONDS))
         if self.fails() or self.dead():
@@ -72,7 +72,7 @@ class Gate:
 
 
 class SimulatedConnection:
-    """The part of `asyncpg.Connection` that the store uses."""
+    """A connection to the simulated database, with the methods of `asyncpg.Connection` that the store uses."""
 
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
@@ -90,7 +90,7 @@ class SimulatedConnection:
         return await self._ask([(text, values)], timeout)
 
     async def executemany(self, text: str, calls: Sequence[Sequence[Any]], *, timeout: float | None = None) -> None:
-        """Execute a statement with each of the values, in one transaction."""
+        """Execute a statement once for each tuple of values, all in one transaction. Raises the same as `fetch`."""
         await self._ask([(text, tuple(values)) for values in calls], timeout)
 
     async def _ask(self, statements: list[tuple[str, tuple[Any, ...]]], timeout: float | None) -> list[Any]:
@@ -166,7 +166,7 @@ class SimulatedConnection:
         return False
 
     def get_server_pid(self) -> int:
-        """Return a number other than 0."""
+        """Return the number of the server plus 1, in place of the id of a database process."""
         return self._gate.number + 1
 
     def terminate(self) -> None:

@@ -1,8 +1,9 @@
-"""A model of the database that several servers share, for the simulation: it answers the statements of the real store.
+"""A model of the database that several simulated servers share: it executes the statements of the real store.
 
-The store's own code runs on it: its lane, leases, processes, presence and queue of webhooks. The model knows each of
-their statements by its text, and an unknown one fails the run. Its clock is that of the event loop. A statement takes
-no time, so none sees another one half done; `tests/postgres` tests the locks and snapshots of PostgreSQL.
+The store's own code for PostgreSQL runs on it: the queue of writes (the lane), leases, processes, presence, and the
+deliveries of webhooks. The model recognises each statement by its text; an unknown one fails the run. Its clock is that
+of the event loop. Statements are executed one after the other and at once, so no statement sees another one half done;
+`tests/postgres` tests the locks and snapshots of PostgreSQL.
 """
 
 from __future__ import annotations
@@ -42,13 +43,13 @@ def _rounded(number: float) -> int:
 
 
 class DeclaredDeadError(asyncpg.PostgresError):
-    """The refusal of a batch whose process was declared dead."""
+    """The database refuses a batch, because other servers have declared its process dead."""
 
     sqlstate = DECLARED_DEAD
 
 
 class ProcessEntry(NamedTuple):
-    """A row of `processes`."""
+    """A row of the table `processes`: a server, with the end of its lease in seconds since 1970 (`until`)."""
 
     name: str
     serving: bool
@@ -61,11 +62,11 @@ def _has_ended(entry: ProcessEntry, now: float) -> bool:
 
 
 class Commit(NamedTuple):
-    """A batch that was executed, for the judge.
+    """A batch of writes that was executed, for the judge.
 
     Attributes:
-        process, number: identify the batch.
-        alive: whether the process had its row at that time.
+        process, number: the id of the server's process, and the number of the batch there.
+        alive: whether the process had a row in `processes` at that time.
     """
 
     process: int
@@ -74,21 +75,25 @@ class Commit(NamedTuple):
 
 
 class SimulatedDatabase:
-    """The tables of processes, leases and presence, the batches, and what they write.
+    """The simulated database: tables of processes, leases and presence, and the batches of writes.
 
     Args:
-        store: the messages, memberships and changes.
+        store: contains the messages, memberships and changes, which batches write.
         chance: decides which batches skip an id.
-        now: the clock of the event loop.
+        now: returns the time of the event loop.
 
     Attributes:
-        processes, leases, presence: the tables; `presence` contains whether a user is away, by uid and process.
-        commits: the batches that were executed.
-        declared_dead: the time at which the row of each process was deleted: it was declared dead, or had left.
+        processes: the table of processes, by id.
+        leases: the table of leases: the id of the process that holds a lease, by its name.
+        presence: the table of online users: whether they are away, by uid and process id.
+        commits: the batches that were executed, in order.
+        declared_dead: by process id, the time of the event loop at which its row was deleted, because it was declared
+            dead or has left.
         queue: the webhooks and their deliveries, and the push notifications.
-        calm: whether no statement and no answer is lost or late.
-        executed: called with the number of a server after each of its statements.
-        announce: called with the record of each commit and the server that made it, as the database announces it.
+        calm: whether the connections work without faults: no statement and no answer is lost or late.
+        executed: called after each statement with the number of the server that sent it.
+        announce: called after each commit of messages with the number of the server and the record, the ids that it
+            has taken.
     """
 
     def __init__(self, store: SharedStore, chance: random.Random, now: Callable[[], float]) -> None:
@@ -136,11 +141,16 @@ class SimulatedDatabase:
         }
 
     def clock(self) -> float:
-        """Return the clock of the database, in seconds since 1970."""
+        """Return the time by the clock of the database, in seconds since 1970."""
         return EPOCH + self._now()
 
     def execute(self, server: int, text: str, values: Sequence[Any]) -> list[Any]:
-        """Return the rows of a statement.
+        """Execute a statement of a server, and return its rows.
+
+        Args:
+            server: the number of the server.
+            text: the statement.
+            values: the values of its parameters.
 
         Raises:
             asyncpg.PostgresError: the database refuses the statement.
@@ -155,7 +165,7 @@ class SimulatedDatabase:
     # Processes.
 
     def is_alive(self, process: int) -> bool:
-        """Return whether a process has a row: it has neither left nor been declared dead."""
+        """Return whether a process has a row in `processes`, because it has neither left nor been declared dead."""
         return process in self.processes
 
     def _register(self, name: str, serving: bool, keys: str) -> list[Any]:
@@ -291,11 +301,11 @@ class SimulatedDatabase:
         return row
 
     def roll_back_an_id(self) -> None:
-        """Skip an id, as a batch does that is rolled back."""
+        """Leave out an id of messages, as when a batch is rolled back after it has taken an id."""
         self._store.highest += 1
 
     def close(self) -> None:
-        """Close the database."""
+        """Release the memory of the database; it is no longer usable."""
         self.queue.close()
 
     def _refuse_the_dead(self, process: int) -> None:

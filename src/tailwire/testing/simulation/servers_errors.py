@@ -1,4 +1,4 @@
-"""Errors that simulated servers log, and exceptions that nothing retrieves: each fails the run."""
+"""Collect errors that simulated servers log, and exceptions that are never retrieved: each of them fails the run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tailwire.testing.virtual.network import current_process
 from tailwire.testing.virtual.stopping import StoppingLoop
 
 EXPECTED = ("the store cannot write", "the database does not answer")
-"""The first words of the errors that the simulated database causes."""
+"""How the log messages begin that are expected, because the simulated database causes these errors."""
 
 
 class _Errors(logging.Handler):
@@ -24,7 +24,7 @@ class _Errors(logging.Handler):
         self._failures = failures
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Record an error that a server logged, unless the server was killed: then errors are expected."""
+        """Record an error that a server logged, unless it is expected: see `EXPECTED`, or the server was killed."""
         text = record.getMessage()
         if text.startswith(EXPECTED) or current_process.get() in self._loop.network.dead:
             return
@@ -32,7 +32,7 @@ class _Errors(logging.Handler):
         self._failures.append(BrokenPromise(f"a server logs {text!r} {error!r}"))
 
     def unhandled(self, loop: Any, context: dict[str, Any]) -> None:
-        """Record an exception that the loop reports."""
+        """Record an exception that the event loop reports, unless it belongs to a killed process."""
         task, handle = context.get("task") or context.get("future"), context.get("handle")
         of = handle._context.get(current_process, "") if handle is not None else self._loop.process_of(task)
         if of not in self._loop.network.dead:
@@ -41,7 +41,7 @@ class _Errors(logging.Handler):
 
 @contextmanager
 def collected_errors(failures: list[BaseException]) -> Iterator[None]:
-    """Add the errors of servers to a list while the block runs, instead of printing what they log."""
+    """While the `with` block runs, add unexpected errors of servers to a list, and print nothing that they log."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, StoppingLoop)
     errors = _Errors(loop, failures)

@@ -1,6 +1,6 @@
-"""One of several simulated servers: its fan-out, its sockets, and its parts that cooperate with other servers.
+"""One of several simulated servers: the real code that delivers to its sockets and cooperates with the other servers.
 
-All its code runs in its context, so that the loop can stop, continue and kill it like a process.
+All its code runs in a context of its own, so that the loop can stop, continue and kill it like a process.
 """
 
 from __future__ import annotations
@@ -53,17 +53,21 @@ class SimulatedServer:
 
     Args:
         number: the number of the server.
-        store: the store that all servers share.
+        store: the messages, memberships and changes, which all servers share.
         database: the database that all servers share.
         bus: the broker that connects the servers.
         observed: records what the server does, for the judge.
         push_chance: the source of randomness for push notifications.
 
     Attributes:
-        sockets: the registered sockets.
+        sockets: the registered sockets, in order.
         dead: whether it was killed, or has ended after a graceful shutdown.
-        leaving: whether it is shutting down gracefully.
-        process: the name by which the loop stops and kills the server.
+        leaving: whether its graceful shutdown has begun.
+        process: the name of its process, by which the loop stops and kills it.
+        context: the context in which its code runs.
+        parts: its connections to the database, and what runs on them.
+        remote: its end of the broker.
+        log, hub: the log of messages and changes, and the hub, which delivers them to the sockets.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class SimulatedServer:
         self.parts.join(self.hub, self.log)
 
     async def start(self) -> None:
-        """Start the server. Called in its context.
+        """Register the server in the database, and start its work. Call it in `context`.
 
         Raises:
             Refused, or one of `connecting.UNUSABLE`: the database does not answer.
@@ -120,11 +124,15 @@ class SimulatedServer:
 
     @property
     def stopped(self) -> bool:
-        """Whether the process is stopped."""
+        """Whether the loop has stopped the process, as by SIGSTOP, so that it does not respond."""
         return self._loop.is_stopped(self.process)
 
     def run(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Run a coroutine in this server. Its errors are reported, except that the store does not answer."""
+        """Start a task in this server, and return it.
+
+        `Refused` and `LaneClosed`, which mean that the store cannot answer, are ignored: the task then returns None.
+        Any other exception is added to `Observations.failures` and so fails the run.
+        """
         task = self._loop.create_task(self._without_refusals(work), context=self.context)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -143,12 +151,16 @@ class SimulatedServer:
             self._observed.failures.append(error)
 
     def do(self, call: Callable[[], object]) -> None:
-        """Call a function in this server soon, unless the server was killed."""
+        """Schedule a call of a function in this server's context; without effect if the server is dead."""
         if not self.dead:
             self._loop.call_soon(call, context=self.context)
 
     async def close(self) -> None:
-        """Shut down gracefully, as after SIGTERM. Users have the grace period to connect to another server."""
+        """Shut down gracefully, as after SIGTERM, and wait until that has ended.
+
+        The clients lose their connections. Their users count as online for the grace period in which they can connect
+        to another server.
+        """
         self.leaving = True
         for socket in list(self.sockets):
             socket.lose_connection()
@@ -156,7 +168,7 @@ class SimulatedServer:
         self.kill()
 
     def kill(self) -> None:
-        """Kill the server without warning: what it has not published yet is never published."""
+        """Kill the server, as SIGKILL does: what it has not published yet is never published. Its clients notice it."""
         self.dead = True
         self.remote.end()
         self._loop.kill(self.process, connected=False)
@@ -169,7 +181,7 @@ class SimulatedServer:
         await asyncio.sleep(self._chance.choice((0.0005, 0.002, 0.02, 0.2)))
 
     async def send(self, receivers: list[tuple[str, str]], joins: str = "", leaves: str = "") -> None:
-        """Store messages concurrently, and publish them.
+        """Begin to store messages, each in a task of its own, which then publishes its message.
 
         Args:
             receivers: the receiver of each message, with its kind: `user` or `group`.
@@ -208,7 +220,14 @@ class SimulatedServer:
             self.log.publish(user_subject(leaves), MembershipChange(GUID, joined=False, id=number))
 
     async def change(self, key: str, receiver: str, kind: str, to_uid: str) -> None:
-        """Store a change and publish it."""
+        """Store an entry of the change log, and publish it.
+
+        Args:
+            key: the key of the entry, which replaces an earlier entry with the same key.
+            receiver: the uid of the user, or the guid of the group, whose conversation the change is about.
+            kind: `user` or `group`.
+            to_uid: the uid of the only user who receives it; "" for all.
+        """
         await self._pause()
         unit = Unit()
         unit.run_returning(ADD_CHANGE_SQL, key=key, receiver=receiver, kind=kind, to_uid=to_uid)
@@ -226,7 +245,10 @@ class SimulatedServer:
     # Its sockets.
 
     def register(self, socket: Any) -> asyncio.Task[Any]:
-        """Register a socket, as the gateway does."""
+        """Begin to register a socket, as the gateway does, and return the task.
+
+        When the task has ended, `socket.ready` says whether the socket was registered.
+        """
         return self.run(self._register(socket))
 
     async def _register(self, socket: Any) -> None:
@@ -251,7 +273,7 @@ class SimulatedServer:
         socket.ready = socket.open
 
     def remove(self, socket: Any) -> None:
-        """Remove a socket that its client has lost."""
+        """Let the server notice that a client has lost its socket."""
         self.do(partial(self._remove, socket))
 
     def _remove(self, socket: Any) -> None:

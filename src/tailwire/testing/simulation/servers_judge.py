@@ -1,6 +1,7 @@
-"""The judge of a simulation of several servers: nothing acknowledged is lost, duplicated, or out of order.
+"""Judge a simulation of several servers: nothing that was acknowledged is lost, duplicated, or out of order.
 
-No delivery is sent twice, unless its sender died or could not store the result. All servers agree on who is online.
+Nothing is sent twice to a webhook or device, unless its sender died or could not store that it was sent. All servers
+agree on who is online.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ LEASES = (CLEANUP_LEASE, WEBHOOK_LEASE + WEBHOOK, *PUSH_LEASES)
 
 
 def judge(run: ServersRun) -> None:
-    """Judge a run after a time in which everything worked.
+    """Check all promises of a run, after a time without faults (`QUIET_SECONDS`).
 
     Raises:
         BrokenPromise: a promise was broken.
@@ -40,10 +41,12 @@ def judge(run: ServersRun) -> None:
 
 
 def judge_leases(run: ServersRun) -> None:
-    """Check that no two servers believe at this moment that they hold the same lease; stopped ones do not count.
+    """Check that at this moment at most one running server acts as the holder of each lease.
+
+    A lease is the right of one server to do something for all. Servers whose process is stopped are not counted.
 
     Raises:
-        BrokenPromise: two servers believe it.
+        BrokenPromise: several servers act as the holder of a lease.
     """
     for name in LEASES:
         holders = [s.number for s in run.servers if not s.stopped and s.parts.store.leases.holds(name)]

@@ -1,4 +1,4 @@
-"""Records what simulated servers do, for the judge. What must never happen is reported at once."""
+"""Record what simulated servers do, for the judge. What must never happen is added to the failures at once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tailwire.testing.simulation.servers_connection import Gate
 
 
 class BrokenPromise(AssertionError):
-    """A promise was broken."""
+    """Simulated servers have broken a promise; the message says which."""
 
 
 class Outcome(Enum):
-    """The outcome of a delivery, as far as its sender knows it."""
+    """The outcome of sending to a webhook, as far as the sender knows it: unknown until the receiver has answered."""
 
     UNKNOWN = "unknown"
     SENT = "sent"
@@ -29,14 +29,15 @@ class Outcome(Enum):
 
 @dataclass(slots=True)
 class Post:
-    """A delivery on its way to its receiver.
+    """A delivery, which reports a message to a webhook, as one server has sent it.
 
     Attributes:
         delivery: the id of the delivery.
-        process: the identity of the server that sends it.
+        process: the id of the server's process in the database.
         at: when sending began, on the clock of the event loop.
-        failures: the times at which statements of the server failed.
+        failures: the times at which statements of the server failed (`Gate.failures`); it grows during the run.
         message: the id of the message that it reports.
+        outcome: what the server knows about it.
     """
 
     delivery: int
@@ -49,10 +50,12 @@ class Post:
 
 @dataclass(slots=True)
 class PushPost:
-    """A push notification on its way to its device; see `Post`.
+    """A push notification about a message, as one server has sent it to the push service.
 
     Attributes:
-        answered: whether its sender knows that the service has taken it.
+        notification: the id of the notification.
+        process, at, failures, message: as in `Post`.
+        answered: whether the push service has answered the server that it accepts the notification.
     """
 
     notification: int
@@ -67,10 +70,10 @@ class Observations:
     """The record of a run, for the judge.
 
     Attributes:
-        acknowledged: the id with which each send was acknowledged, by the tag in its body.
-        posts: what was sent to the webhook, in order.
+        acknowledged: by the tag of a send, the number in the body of its message, the id of the stored message.
+        posts: the deliveries that were sent to the webhook, in order.
         push_posts: the push notifications that were sent, in order.
-        failures: the exceptions of the servers' tasks.
+        failures: exceptions of tasks and broken promises; any of them fails the run.
         refuses_until: the time of the event loop until which the receiver of the webhook refuses deliveries.
     """
 
@@ -83,17 +86,26 @@ class Observations:
         self.refuses_until = 0.0
 
     def next_tag(self) -> int:
-        """Return a number for a send that no other send has."""
+        """Return a tag for a send: a number that was not returned before."""
         return next(self._tags)
 
     def acknowledge(self, tag: int, number: int) -> None:
-        """Record that a send was acknowledged with an id."""
+        """Record that a send was acknowledged: its tag, and the id of the stored message."""
         if tag in self.acknowledged:
             self.failures.append(BrokenPromise(f"send {tag} was acknowledged twice"))
         self.acknowledged[tag] = number
 
     def record_post(self, gate: Gate, process: int, row: DeliveryRow) -> Post:
-        """Record that a server sends a delivery to a webhook; the server must hold the lease now."""
+        """Record that a server begins to send a delivery to a webhook; the run fails unless it holds the lease.
+
+        Args:
+            gate: the server's connections to the database.
+            process: the id of its process there.
+            row: the delivery.
+
+        Returns:
+            The record, whose `outcome` the caller sets.
+        """
         holder = gate.database.leases.get(WEBHOOK_LEASE + row.webhook)
         if holder != process:
             self.failures.append(
@@ -106,7 +118,17 @@ class Observations:
         return self.posts[-1]
 
     def record_push(self, gate: Gate, process: int, notification: int, message: int) -> PushPost:
-        """Record that a server sends a push notification; the server must hold the lease of the provider now."""
+        """Record that a server begins to send a push notification; the run fails unless it holds the provider's lease.
+
+        Args:
+            gate: the server's connections to the database.
+            process: the id of its process there.
+            notification: the id of the notification.
+            message: the id of the message that it is about.
+
+        Returns:
+            The record, whose `answered` the caller sets.
+        """
         holder = gate.database.leases.get(PUSH_LEASE + "web")
         if holder != process:
             self.failures.append(

@@ -1,4 +1,4 @@
-"""The parts of a simulated server that cooperate with other servers: real code, on the simulated database."""
+"""The parts of a simulated server that cooperate with other servers: the server's real code on a simulated database."""
 
 from __future__ import annotations
 
@@ -37,19 +37,25 @@ RECEIVER_SECONDS = (0.005, 0.1, 1.0)
 
 
 class ServerClock(VirtualServerWorld):
-    """The clock of a server, which follows that of the database as the real one does."""
+    """The clock of a simulated server. Its time follows the clock of the database, as a real server's does."""
 
     def milliseconds(self) -> int:
-        """Return milliseconds since 1970."""
+        """Return milliseconds since 1970 by the clock of the database."""
         return World.milliseconds(self)
 
     def seconds(self) -> int:
-        """Return whole seconds since 1970."""
+        """Return whole seconds since 1970 by the clock of the database."""
         return World.seconds(self)
 
 
 class Receiver:
-    """The receiver of a webhook, in place of `webhooks.post.Poster`: it answers each delivery after a while."""
+    """The receiver of a webhook: it answers each delivery after a random time. It replaces `webhooks.post.Poster`.
+
+    Args:
+        gate: the connections to the database of the server that sends.
+        store: the store of that server.
+        observed: records the deliveries.
+    """
 
     def __init__(self, gate: Gate, store: PostgresStore, observed: Observations) -> None:
         self._gate = gate
@@ -57,7 +63,7 @@ class Receiver:
         self._observed = observed
 
     async def post(self, webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
-        """Take a delivery. Return "" if it was accepted, otherwise why not."""
+        """Receive a delivery, and answer. Return "" if it is accepted, otherwise the reason why not."""
         post = self._observed.record_post(self._gate, self._store.lane.process, row)
         await asyncio.sleep(self._gate.chance.choice(RECEIVER_SECONDS))
         if asyncio.get_running_loop().time() < self._observed.refuses_until:
@@ -71,7 +77,14 @@ class Receiver:
 
 
 class Notices(Ephemeral):
-    """Decides what is published when a user comes online or goes offline; the frame itself is not simulated."""
+    """The server's code that runs when a user comes online or goes offline, without the frames that it would publish.
+
+    Args:
+        store: stores when users were last online.
+        is_online: returns whether a user is online on any server.
+        world: the clock.
+        presence: knows who is online on which server.
+    """
 
     def __init__(self, store: Any, is_online: Callable[[str], bool], world: ServerClock, presence: Presence) -> None:
         directory = SimpleNamespace(is_online=is_online)
@@ -85,11 +98,16 @@ async def _nothing(*_: object) -> None: ...
 
 
 class Parts:
-    """The lane, the leases, the presence, the webhooks and the push notifications of one server.
+    """What a server runs on the database: the queue of writes (lane), leases, presence, webhooks, push notifications.
 
     Args:
-        fails: returns whether the database does not answer.
+        number: the number of the server.
+        database: the database.
+        chance: the source of randomness, except for push notifications.
+        fails: returns whether the database cannot be reached now.
         dead: returns whether the server was killed.
+        observed: records what the server does.
+        metrics: the server's metrics.
         push_chance: the source of randomness for its push notifications.
     """
 
@@ -112,7 +130,7 @@ class Parts:
         self.push = self.simulated_push.push
 
     def join(self, hub: Hub, log: MessageLog) -> None:
-        """Connect these parts with the fan-out."""
+        """Connect these parts with the server's hub and log. Call it once, before `open`."""
         store = self.store
         store.lane.observer = log
         presence = make_presence(store, hub)
@@ -129,11 +147,15 @@ class Parts:
         self._hub = hub
 
     def is_online(self, uid: str) -> bool:
-        """Return whether a user is online anywhere, as this server sees it."""
+        """Return whether a user is online on any server, as far as this server knows."""
         return self._hub.is_online(uid) or self.presence.is_online_elsewhere(uid)
 
     async def open(self) -> None:
-        """Register this server in the database."""
+        """Register this server in the database, and load its webhooks.
+
+        Raises:
+            Refused, or one of `connecting.UNUSABLE`: the database does not answer.
+        """
         store = self.store
         await store.lane.open()
         store.upkeep.start()
@@ -141,7 +163,7 @@ class Parts:
         await store.deliveries.load()
 
     async def start(self) -> None:
-        """Start the work that a server does because there may be other servers.
+        """Start the background work of these parts: what depends on other servers, webhooks, push notifications.
 
         Raises:
             Refused: the database does not answer.
@@ -152,7 +174,7 @@ class Parts:
         await self.push.start()
 
     async def close(self, log: MessageLog) -> None:
-        """Shut down gracefully, as a real server does."""
+        """Shut down gracefully, with the code of a real server, which also closes the log."""
         await self.several.close()
         gateway = SimpleNamespace(close=_nothing)
         await shut_down(cast(Any, gateway), self.webhooks, [self.simulated_push.close], cast(Any, self.store), log)

@@ -1,4 +1,4 @@
-"""A client of the simulation of several servers, with the continuity of the SDK. It moves from server to server."""
+"""A client of the simulation of several servers. It uses the SDK's continuity machine, and moves between servers."""
 
 from __future__ import annotations
 
@@ -14,11 +14,18 @@ from tailwire.testing.simulation.servers_world import World
 
 
 class Phone:
-    """A client with the features of the SDK, which moves from server to server.
+    """A client with the features of the SDK. Each connection is to a server that is chosen at random.
+
+    Args:
+        uid: the uid of its user.
+        world: the run.
 
     Attributes:
-        messages, changes: what the app has received, in order.
-        start: the id of the newest message and the number of the newest change at the login.
+        machine: the state of its continuity machine.
+        messages: the ids of the messages that were handed over to the app, in order.
+        changes: the numbers of the changes that were handed over to the app, in order.
+        start: the id of the newest message and the number of the newest change at the login; None before.
+        socket: its last connection; None before the first.
     """
 
     def __init__(self, uid: str, world: World) -> None:
@@ -32,7 +39,7 @@ class Phone:
         self._epoch = 0
 
     async def stay_connected(self) -> None:
-        """Connect to a server whenever there is no connection."""
+        """Connect to a server, and again whenever the connection is lost, until cancelled."""
         while True:
             await asyncio.sleep(self._world.chance.choice((0.01, 0.3, 1.5)))
             socket = Socket(self._world.any_server(), self.uid, self._take, chained=True)

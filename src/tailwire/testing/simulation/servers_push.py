@@ -1,7 +1,7 @@
-"""Push notifications of the simulated servers: the real code that queues and sends them, and a service that takes them.
+"""Push notifications of the simulated servers: the real code that queues and sends them, and a model of a push service.
 
-Each user has one device, and is notified of each message to them alone, whether they are connected or not, so that it
-is known what must arrive.
+Each user has one device. It must get one notification for each message to this user (not to the group), whether the
+user is connected or not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,13 @@ SERVICE_SECONDS = (0.005, 0.1, 1.0)
 
 
 class Service:
-    """The service of a provider, and what composes the content: it notes which notification comes from which server."""
+    """A model of a push service, and of the code that composes notifications. It records which server sends what.
+
+    Args:
+        gate: the connections to the database of the server that sends.
+        store: the store of that server.
+        observed: records the notifications.
+    """
 
     name = PROVIDER
 
@@ -46,14 +52,14 @@ class Service:
         self._observed = observed
 
     async def compose(self, row: NotificationRow) -> Notification:
-        """Return a notification that contains only ids."""
+        """Return a notification that contains only the ids of the notification and of its message, after some time."""
         await asyncio.sleep(self._gate.chance.choice(COMPOSING_SECONDS))
         return Notification(
             title="", body="", tag="", thread="", badge=0, data={"notification": row.id, "message": row.message_id}
         )
 
     async def send(self, token: str, notification: Notification) -> SendOutcome:
-        """Take a notification."""
+        """Record a notification, and accept it after a random time."""
         data = notification.data
         post = self._observed.record_push(self._gate, self._store.lane.process, data["notification"], data["message"])
         await asyncio.sleep(self._gate.chance.choice(SERVICE_SECONDS))
@@ -65,12 +71,21 @@ class Service:
 
 
 class SimulatedPush:
-    """The push notifications of one server.
+    """The push notifications of one server, with connections to the database of their own.
 
     Args:
-        store: the store of the server, whose rows of notifications are replaced.
-        fails: returns whether the database does not answer.
+        number: the number of the server.
+        database: the database.
+        chance: the source of randomness.
+        fails: returns whether the database cannot be reached now.
         dead: returns whether the server was killed.
+        observed: records the notifications.
+        store: the store of the server; its `notifications` and `push_tokens` are replaced.
+        world: the clock.
+        metrics: the server's metrics.
+
+    Attributes:
+        push: the server's code for push notifications.
     """
 
     def __init__(
@@ -94,6 +109,6 @@ class SimulatedPush:
         self.push.leases = list(LEASES)
 
     async def close(self) -> None:
-        """Stop, as a server does."""
+        """Stop sending, and close the connections to the database."""
         await self.push.close()
         await self._database.close()

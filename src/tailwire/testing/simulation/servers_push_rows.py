@@ -1,4 +1,4 @@
-"""The tables of push notifications in the simulated database, on SQLite: each user has one device."""
+"""The tables for push notifications in the simulated database, in SQLite. Each user has one registered device."""
 
 from __future__ import annotations
 
@@ -49,12 +49,18 @@ def _statements() -> list[str]:
 
 
 def add_tables(db: sqlite3.Connection) -> None:
-    """Add the tables to a database."""
+    """Create the tables in an SQLite database, with the rows for `USERS` and their devices."""
     for statement in _statements():
         db.execute(statement)
 
 
 def execute(db: sqlite3.Connection, text: str, values: Sequence[Any]) -> list[Any]:
-    """Run a statement whose parameters are numbered, and return its rows."""
+    """Execute a statement on an SQLite database, and return its rows.
+
+    Args:
+        db: the database.
+        text: a statement with parameters `?1`, `?2` …; `= ANY(?1)` is allowed for a list.
+        values: the values of the parameters.
+    """
     encoded = [json.dumps(value) if isinstance(value, list) else value for value in values]
     return db.execute(_ANY.sub(r"IN (SELECT value FROM json_each(?\1))", text), encoded).fetchall()

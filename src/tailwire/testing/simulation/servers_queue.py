@@ -1,7 +1,7 @@
-"""The webhooks of the simulated database and the queue of their deliveries: the store's own statements, on SQLite.
+"""The webhooks of the simulated database and their queued deliveries: SQLite executes the store's own statements.
 
-Read statements are the same for both databases, and run unchanged. Write statements are steps of units; only their
-notation is translated.
+Statements that read are the same for PostgreSQL and SQLite; only their parameters are renamed. Statements that write
+are steps of units (writes that depend on what was read), and are translated from PostgreSQL's notation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _named(statement: str) -> str:
 
 
 class WebhookQueue:
-    """One webhook, and its deliveries; and the push notifications, in the same database."""
+    """An SQLite database in memory, with one webhook, its deliveries, and the push notifications."""
 
     def __init__(self) -> None:
         self._db = sqlite3.connect(":memory:", isolation_level=None)
@@ -55,11 +55,21 @@ class WebhookQueue:
         )
 
     def execute(self, text: str, values: Sequence[Any]) -> list[Any]:
-        """Run a statement, and return its rows."""
+        """Execute a statement with parameters `$1`, `$2` …, and return its rows."""
         return servers_push_rows.execute(self._db, _numbered(text), values)
 
     def step(self, kind: str, statement: str, values: Mapping[str, Any]) -> Any:
-        """Execute a step of a unit. Return whether its condition holds, its rows, or the number of changed rows."""
+        """Execute a step of a unit.
+
+        Args:
+            kind: the kind of the step (see `tailwire.server.store.postgres.unit`).
+            statement: its statement, or its condition.
+            values: the values of its parameters, by name.
+
+        Returns:
+            For the kinds `seen` and `until`, whether the condition holds; for `rows`, the rows as dicts; for any other
+            kind, the number of changed rows.
+        """
         text = _named(statement)
         if kind in ("seen", "until"):
             return bool(self._db.execute(f"SELECT {text}", values).fetchone()[0])
@@ -70,7 +80,14 @@ class WebhookQueue:
         return cursor.rowcount
 
     def add(self, webhook: str, trigger: str, body: bytes, now: int) -> None:
-        """Queue a delivery."""
+        """Queue a delivery.
+
+        Args:
+            webhook: the id of the webhook.
+            trigger: the event that it reports.
+            body: the JSON body to send.
+            now: the time, as the store measures it.
+        """
         self._db.execute(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at) VALUES (?, ?, ?, 0, 0, ?)",
             (webhook, trigger, body, now),
@@ -78,9 +95,9 @@ class WebhookQueue:
 
     @property
     def waiting(self) -> list[int]:
-        """The ids of the waiting deliveries."""
+        """The ids of the queued deliveries that have not failed for good, in order."""
         return [row[0] for row in self._db.execute("SELECT id FROM deliveries WHERE failed_at IS NULL ORDER BY id")]
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database, whose contents are lost."""
         self._db.close()

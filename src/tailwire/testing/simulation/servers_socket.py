@@ -1,4 +1,4 @@
-"""A connection between a client and a simulated server, on a line that keeps the order and may be cut."""
+"""A model of a connection between a client and a simulated server. Frames arrive in order; it may be cut."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from tailwire.testing.simulation.servers_connection import NOBODY
 from tailwire.testing.simulation.servers_fanout import SimulatedServer
 
 CONNECT_SECONDS = 8.0
-"""How long a client waits for a server that does not answer."""
+"""Virtual seconds that a client waits for the server to accept a connection."""
 
 
 class Socket:
-    """A socket, as the hub sees it, and its client's end.
+    """Both ends of a connection: the socket as the server's hub uses it, and the client.
 
     Args:
         server: the server to connect to.
-        uid: the user who connects.
-        take: called with each frame that the client receives.
-        chained: whether the client has the feature `chain`.
+        uid: the uid of the user who connects.
+        take: called with each frame that the client receives, decoded from JSON.
+        chained: whether the client has the feature `chain`: frames of messages then contain the predecessor's id.
 
     Attributes:
-        open: whether the client has the connection.
-        ready: whether the server has registered it.
-        on_lost: called when the client has lost the connection.
+        open: whether the client is connecting or connected.
+        ready: whether the server has registered it completely.
+        on_lost: called without arguments when the client has lost the connection.
     """
 
     device = token = ""
@@ -47,15 +47,15 @@ class Socket:
         self.write: Callable[[bytes], object] = self._write
 
     def buffered(self) -> int:
-        """Return 0: this line is never full."""
+        """Return 0, as the number of bytes that wait to be sent: this connection has no limit."""
         return 0
 
     def close(self, code: int, reason: str) -> None:
-        """Close the connection."""
+        """Close the connection, as the server does. The code and the reason are ignored."""
         self.lose_connection()
 
     async def connect(self) -> bool:
-        """Connect. Return whether that worked."""
+        """Connect, and return whether the server has accepted within `CONNECT_SECONDS`."""
         if self.server.dead:
             return False
         self.open = True
@@ -76,7 +76,7 @@ class Socket:
                 self._take(frame)
 
     def lose_connection(self) -> None:
-        """Lose the connection and all data in flight."""
+        """Lose the connection and all data in flight. Without effect if it is lost already."""
         if self.open:
             self.open = self.ready = False
             self.server.remove(self)

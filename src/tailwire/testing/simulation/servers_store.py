@@ -1,4 +1,7 @@
-"""A model of the store that several servers share, for the simulation: commits have one order, reads take a while."""
+"""A model of the messages, memberships and changes that several simulated servers share.
+
+Commits have one order. Reads take a random time.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,13 @@ READ_SECONDS = (0.0005, 0.001, 0.01)
 
 
 class Page(NamedTuple):
-    """A page that a client reads: ids of messages, what it says about changes, and whether it is full."""
+    """A page of what a client has missed.
+
+    Attributes:
+        ids: the ids of the messages, in order.
+        listed: the changes, and the number up to which they are complete.
+        whole: whether the page has as many messages as were requested, so that more may follow.
+    """
 
     ids: list[int]
     listed: Listed
@@ -33,7 +42,7 @@ class Page(NamedTuple):
 
 
 def conversation_of(receiver: str, kind: str) -> ConversationKey:
-    """Return the conversation of a message to a user or the group."""
+    """Return the key of the conversation of a message to a user or the group; the sender is always `SYSTEM`."""
     return key_of(SYSTEM, receiver, kind)
 
 
@@ -45,15 +54,18 @@ def _row(number: int, receiver: str, kind: str, body: bytes) -> MessageRow:
 
 
 class SharedStore:
-    """Messages, memberships of one group, and the change log.
+    """Messages, the memberships of one group, and the change log.
+
+    Args:
+        chance: decides how long reads take.
 
     Attributes:
-        fails: whether reads fail.
-        highest: the highest id that was given out.
-        servers: returns how many servers have a row.
-        joined: the members of the group, each with the id after which they receive its messages.
-        ended: former memberships: user, id after which it began, id of the message with which they left, and the number
-            of the change log at which it ended.
+        fails: whether reads fail; set by the run.
+        highest: the highest id of a message that was given out, used or not.
+        servers: returns the number of servers in the table of processes.
+        joined: by the uid of each current member, the id after which they receive the group's messages.
+        ended: the former memberships: the uid, the id after which they received the group's messages, the id of the
+            message with which they left, and the number of the change log at that time.
         entries: the change log, by number.
     """
 
@@ -72,7 +84,7 @@ class SharedStore:
     # Writes, each within a transaction of `servers_database`.
 
     def add(self, number: int, receiver: str, kind: str, body: bytes) -> int:
-        """Store a message. Return the id of the one before it in its conversation; 0 if there is none."""
+        """Store a message with the id `number`. Return the id of its predecessor in the conversation; 0 for none."""
         row = _row(number, receiver, kind, body)
         earlier = (n for n, m in self._messages.items() if m.row.conversation_id == row.conversation_id)
         predecessor_id = max(earlier, default=0)
@@ -80,14 +92,20 @@ class SharedStore:
         return predecessor_id
 
     def join(self, uid: str, number: int) -> bool:
-        """Make a user a member, with the message of this id. Return False if they are one."""
+        """Make a user a member, who receives the group's messages from the id `number` on.
+
+        Return False if they are a member already.
+        """
         if uid in self.joined:
             return False
         self.joined[uid] = number - 1
         return True
 
     def leave(self, uid: str, number: int) -> bool:
-        """End the membership of a user, with the message of this id. Return False if they are not a member."""
+        """End the membership of a user; the last message of the group that they receive has the id `number`.
+
+        Return False if they are not a member.
+        """
         if uid not in self.joined:
             return False
         self._number += 1
@@ -95,11 +113,18 @@ class SharedStore:
         return True
 
     def store_membership_change(self, change: Change) -> None:
-        """Store a change of a membership."""
+        """Store that a membership changed, for servers that keep memberships in memory."""
         self._memberships[change.id] = change
 
     def change(self, key: str, receiver: str, kind: str, to_uid: str = "") -> ChangeRow:
-        """Store an entry of the change log, which replaces the one with the same key."""
+        """Store an entry of the change log, in place of the one with the same key, and return it.
+
+        Args:
+            key: the key of the entry.
+            receiver: the uid of the user, or the guid of the group, whose conversation it is about.
+            kind: `user` or `group`.
+            to_uid: the uid of the only user who receives it; "" for all.
+        """
         self._number += 1
         self.entries.pop(self._keys.get(key, 0), None)
         self._keys[key] = self._number
@@ -111,7 +136,7 @@ class SharedStore:
         return row
 
     def is_direct(self, number: int) -> bool:
-        """Return whether a message is to one user."""
+        """Return whether the message with this id is to a user; otherwise it is to the group."""
         return self._messages[number].row.receiver_type == "user"
 
     def rows(self, after: int, up_to: int) -> list[MessageRow]:
@@ -130,14 +155,25 @@ class SharedStore:
             raise Refused("ERR_UNAVAILABLE")
 
     async def look(self) -> Look:
-        """Return the state of the log now."""
+        """Return the state of the log at the time of the call: its highest id and number, and the number of servers.
+
+        Raises:
+            Refused: reads fail now (`fails`).
+        """
         oldest = min(self._memberships, default=0)
         look = Look(max((*self._messages, *self._memberships), default=0), oldest, self.servers(), self._number)
         await self._answer()
         return look
 
     async def read(self, after: int, up_to: int) -> LogPage:
-        """Return the first page of the messages and membership changes with ids in (after, up_to]."""
+        """Return the first messages and membership changes with ids in (after, up_to].
+
+        The page also has the id up to which it is complete, which is lower than `up_to` if more follows. It has at most
+        `ROWS_PER_PAGE` rows of each kind.
+
+        Raises:
+            Refused: reads fail now (`fails`).
+        """
         # Two statements at the same time, in either order: what is committed in between is seen by one of them.
         messages: list[LoggedMessage] = []
         changes: list[LoggedChange] = []
@@ -170,13 +206,20 @@ class SharedStore:
         return any(who == uid and until == number for who, _, until, _ in self.ended)
 
     def was_member(self, uid: str, number: int) -> bool:
-        """Return whether a user receives the group's message with this id, even if it is about their leaving."""
+        """Return whether a user receives the group's message with this id; the one with which they left included."""
         if uid in self.joined and self.joined[uid] < number:
             return True
         return any(who == uid and since < number <= until for who, since, until, _ in self.ended)
 
     async def changes(self, after: int, up_to: int) -> tuple[list[ChangeRow], int]:
-        """Return the first changes with numbers in (after, up_to], and the number up to which they are complete."""
+        """Return the first entries of the change log with numbers in (after, up_to], at most `ROWS_PER_PAGE`.
+
+        Returns:
+            The entries in order, and the number up to which they are complete.
+
+        Raises:
+            Refused: reads fail now (`fails`).
+        """
         found = [row for n, row in sorted(self.entries.items()) if after < n <= up_to]
         if len(found) > ROWS_PER_PAGE:
             found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1].number
@@ -184,7 +227,19 @@ class SharedStore:
         return found, up_to
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
-        """Return which users may receive an entry, with the end of their membership if it has ended."""
+        """Return which of these users receive an entry of the change log; none if it was replaced.
+
+        Args:
+            number: the number of the entry.
+            uids: the users.
+
+        Returns:
+            For each of them the uid, and if the entry is about the group and they are no longer a member, the id of the
+            message with which they left; otherwise None.
+
+        Raises:
+            Refused: reads fail now (`fails`).
+        """
         row = self.entries.get(number)
         found = [(uid, self._until(row, uid)) for uid in uids if row is not None and self.concerns(row, uid)]
         await self._answer()
@@ -198,11 +253,14 @@ class SharedStore:
     # Clients.
 
     def groups_of(self, uid: str) -> dict[str, int]:
-        """Return the groups of a user, each with the id after which they receive its messages."""
+        """Return the groups of a user by guid, each with the id after which they receive its messages."""
         return {GUID: self.joined[uid]} if uid in self.joined else {}
 
     def concerns(self, row: ChangeRow, uid: str) -> bool:
-        """Return whether a user receives an entry; that of a group goes to those who were members when it happened."""
+        """Return whether a user receives an entry of the change log.
+
+        An entry about the group goes to those who were members when it was written, even if they have left since.
+        """
         guid, uids = receivers_of(row)
         if not guid and uid not in uids:
             return False
@@ -211,7 +269,7 @@ class SharedStore:
         return any(w == uid and since < row.after_id and row.number < n for w, since, _, n in self.ended)
 
     def visible(self, uid: str, after: int = 0) -> list[int]:
-        """Return the ids of the messages of a user after an id."""
+        """Return the ids of the messages that a user receives, above the id `after`, in order."""
         return [n for n, m in self._messages.items() if n > after and self._sees(uid, m.row)]
 
     def _sees(self, uid: str, row: MessageRow) -> bool:
@@ -220,11 +278,18 @@ class SharedStore:
         return row.receiver == uid
 
     def newest(self, uid: str) -> tuple[int, int]:
-        """Return the id of a user's newest message, and the newest number of the change log."""
+        """Return the id of the newest message that a user receives (0 for none), and the highest number of changes."""
         return max(self.visible(uid), default=0), self._number
 
     def page(self, uid: str, after: int, limit: int, position: Position) -> Page:
-        """Return a page of what a user has missed, as `actions.catch_up` makes it."""
+        """Return a page of what a user has missed, as the server's `actions.catch_up` does.
+
+        Args:
+            uid: the user.
+            after: the id above which messages are listed.
+            limit: the maximum number of messages.
+            position: the client's position, which says which changes it has.
+        """
         ids = self.visible(uid, after)[:limit]
         whole, known, more = len(ids) == limit, self._number, False
         since = position.changes if position.changes is not None else self._number

@@ -1,4 +1,4 @@
-"""The part of a simulation of several servers that its clients use."""
+"""The interface of `ServersRun` for its clients."""
 
 from __future__ import annotations
 
@@ -10,16 +10,21 @@ from tailwire.testing.simulation.servers_store import SharedStore
 
 
 class World(Protocol):
-    """A run, as a client sees it."""
+    """What a client uses of a run.
+
+    Attributes:
+        chance: the source of randomness.
+        store: the messages, memberships and changes.
+    """
 
     chance: random.Random
     store: SharedStore
 
     def add_to_trace(self, *what: Any) -> None:
-        """Add an entry to the trace of the run."""
+        """Add an entry to the trace of the run, with the virtual time."""
 
     def run(self, work: Any) -> None:
-        """Run a coroutine concurrently with everything else."""
+        """Start a task outside the servers; an exception of it fails the run."""
 
     def any_server(self) -> SimulatedServer:
-        """Return a server that was not killed; it may be stopped."""
+        """Return a running server at random. Its process may be stopped, so that it does not respond."""
