@@ -40,7 +40,7 @@ def test_every_state_with_every_input_keeps_the_invariants_and_the_table():
     assert made.PAGE.read_text() == made.page_text(found)
 
 
-def test_graph_and_page_show_the_table():
+def test_stored_graph_and_page_show_the_transition_table():
     table = made.read_table(made.TABLE.read_text())
     assert made.table_text(table) == made.TABLE.read_text()
     assert made.GRAPH.read_text() == made.graph_text(table)

@@ -352,7 +352,7 @@ FOUND = {
 
 
 @pytest.mark.parametrize("play", FOUND)
-def test_earlier_failures_stay_fixed(play):
+def test_live_lists_match_the_server_after_steps_that_failed_earlier(play):
     run([*FOUND[play], WAIT_3_SECONDS])
 
 

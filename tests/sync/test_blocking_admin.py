@@ -127,7 +127,7 @@ def test_users_groups_and_messages_are_managed(harness: SyncHarness, admin: Admi
     assert chat.login_with_auth_token(admin.tokens.create(dora).token).name == "Dora"
 
 
-def test_long_list_is_fetched_page_by_page(admin: Admin):
+def test_list_longer_than_a_page_is_returned_in_full(admin: Admin):
     for n in range(101):
         admin.users.create(f"many-{n}", name="Many", tags=["many"])
     listing = admin.users.list(tags=["many"])
@@ -137,7 +137,7 @@ def test_long_list_is_fetched_page_by_page(admin: Admin):
         break
 
 
-def test_many_threads_share_one_client(harness: SyncHarness, admin: Admin):
+def test_concurrent_calls_of_eight_threads_each_get_their_own_result(harness: SyncHarness, admin: Admin):
     uids = [harness.add_user() for _ in range(8)]
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         assert list(pool.map(lambda uid: admin.users.get(uid).uid, uids)) == uids

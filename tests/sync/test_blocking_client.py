@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import gc
 import io
+import json
 import pickle
 import threading
 import time
@@ -31,6 +32,9 @@ from tailwire import (
     UploadFileListener,
     UsersRequestBuilder,
 )
+from tailwire.sdk.connection.history import load_dump
+from tailwire.sdk.connection.machine import step
+from tailwire.sdk.connection.state import Phase
 from tailwire.sync import Client
 
 
@@ -213,7 +217,7 @@ def test_events_arrive_in_order(harness: SyncHarness):
     assert list(events) == []
 
 
-def test_iterator_timeout_loses_nothing(harness: SyncHarness):
+def test_event_after_the_timeout_of_an_iterator_is_delivered_by_the_next_iteration(harness: SyncHarness):
     bob_uid = harness.add_user()
     bob, alice = harness.enter(bob_uid), harness.enter()
     with bob.events(timeout=0.05) as events:
@@ -225,7 +229,7 @@ def test_iterator_timeout_loses_nothing(harness: SyncHarness):
     assert list(events) == []
 
 
-def test_first_events_of_a_saved_session_are_delivered(harness: SyncHarness):
+def test_message_missed_by_a_saved_session_is_delivered_to_on_event(harness: SyncHarness):
     bob_uid, store = harness.add_user(), MemorySessionStore()
     harness.enter(bob_uid, session_store=store).close()
     send_text(harness.enter(), bob_uid, "missed")
@@ -263,7 +267,7 @@ def test_listeners_run_in_the_clients_thread(harness: SyncHarness, caplog: pytes
         bob.add_message_listener("recorder", object())  # type: ignore[arg-type]
 
 
-def test_start_does_not_wait(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
+def test_start_returns_before_the_call_has_ended(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
     alice = harness.enter()
     uid = alice.get_logged_in_user().uid  # type: ignore[union-attr]
     results: list[object] = []
@@ -274,7 +278,10 @@ def test_start_does_not_wait(harness: SyncHarness, caplog: pytest.LogCaptureFixt
     assert (results[0].uid, results[1].code) == (uid, "ERR_UID_NOT_FOUND")  # type: ignore[attr-defined]
     alice.start("get_user", "nobody", done=results.append).exception(20)
     until(lambda: "without failed=" in caplog.text)
+    alice.disconnect()
     waiting = alice.start("wait_connected")
+    assert not waiting.done()
+    alice.connect()
     assert waiting.result(20) is None
     for nonsense in (
         "nonsense",
@@ -450,11 +457,14 @@ def test_dropped_iterator_does_not_block_events(harness: SyncHarness):
     until(lambda: not alice._client_thread._begun)
 
 
-def test_connection_has_a_history_and_writes_a_dump(harness: SyncHarness, tmp_path):
+def test_dump_of_a_connected_blocking_client_replays_to_the_open_state(harness: SyncHarness, tmp_path):
     alice = harness.enter()
     assert alice.connection.history
     alice.connection.dump(tmp_path / "dump.json")
-    assert (tmp_path / "dump.json").stat().st_size > 100
+    state, recorded = load_dump(json.loads((tmp_path / "dump.json").read_text(encoding="utf-8")))
+    for r in recorded:
+        state, _ = step(state, r.happened, r.at, r.chance)
+    assert state.phase is Phase.OPEN
     with pytest.raises(FileNotFoundError):
         alice.connection.dump(tmp_path / "none" / "dump.json")
 

@@ -152,7 +152,7 @@ def test_failing_post_does_not_prevent_close(
     until(lambda: [text for text, _ in recorder.received] == ["kept"])
 
 
-def test_closed_window_is_not_an_error(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
+def test_callback_for_a_closed_window_logs_no_warning(harness: SyncHarness, caplog: pytest.LogCaptureFixture):
     posted: list[int] = []
 
     def gone(function: Callable[[], None]) -> None:

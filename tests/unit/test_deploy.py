@@ -26,7 +26,7 @@ def files() -> list[Path]:
 
 
 @pytest.mark.parametrize("path", files(), ids=lambda path: path.name)
-def test_environment_variables_are_settings(path: Path):
+def test_environment_variables_in_files_of_deploy_are_settings(path: Path):
     assert not set(re.findall(r"TAILWIRE_[A-Z_]+", path.read_text(encoding="utf-8"))) - KNOWN
 
 

@@ -157,7 +157,7 @@ def problems() -> list[str]:
     return list(_wrong_parameters()) or list(_missing_attributes(asyncio.run(_objects())))
 
 
-def test_installed_versions_have_all_names():
+def test_installed_uvicorn_and_websockets_have_every_listed_name():
     assert problems() == []
 
 

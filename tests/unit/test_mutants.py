@@ -133,7 +133,7 @@ def test_mutant_is_described_by_its_line_scope_and_changed_statement():
     ]
 
 
-def test_mutant_within_sql_is_described_by_its_place():
+def test_mutant_within_sql_is_described_by_the_words_around_it():
     text = "SELECT a FROM b WHERE c = 1" + " AND d = 2" * 9
     source = f"def f():\n    return '{text}'"
     first, *_, last = [mutate(source, mutant) for mutant in mutants(source)]
@@ -169,7 +169,7 @@ def test_mutant_is_tried_with_the_tests_that_execute_it_the_quickest_first():
     assert reach.of("b.py", 0, 0, [("a.py", 9)]) == ["other", "quick", "slow"]
 
 
-def test_constant_is_used_where_it_and_what_is_made_from_it_are_read(tmp_path: Path):
+def test_users_of_a_constant_include_those_of_constants_made_from_it(tmp_path: Path):
     one, other = tmp_path / "one.py", tmp_path / "other.py"
     one.write_text(
         "_A = 'x'\nB = f'{_A}'\nC = f(1)\ndef f(n):\n    return _A\ndef g(n=B):\n    return n\ndef h():\n    return 1\n"

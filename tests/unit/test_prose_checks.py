@@ -59,7 +59,7 @@ def test_unwanted_words_are_found_in_docstrings_comments_and_names(tmp_path, mon
         'def f():\n    """Record that it has ended.\n\n    Note that it may begin again.\n    """',
     ],
 )
-def test_code_texts_and_plain_words_are_left_alone(tmp_path, monkeypatch, text):
+def test_code_strings_and_ordinary_words_are_not_reported(tmp_path, monkeypatch, text):
     assert check_words.problems(write_file(tmp_path, monkeypatch, text)) == []
 
 

@@ -43,7 +43,7 @@ def test_file_that_pages_link_to_has_a_page_with_its_text():
     assert (ROOT / "examples" / "echo_bot.py").read_text().rstrip() in page
 
 
-def test_links_in_code_are_left_alone():
+def test_links_in_code_are_not_changed():
     text = "[a](b.md) `[a](b.md)`\n\n```\n[a](b.md)\n```\n"
     assert page_links.replaced(text, lambda target: f"x/{target}") == "[a](x/b.md) `[a](b.md)`\n\n```\n[a](b.md)\n```\n"
 
@@ -72,7 +72,7 @@ def test_check_of_the_site_finds_styles_that_load_from_elsewhere(tmp_path: Path,
     assert check_site.problems(tmp_path) == [f"{name}: loads something from elsewhere"]
 
 
-def test_list_for_models_names_every_page():
+def test_llms_txt_names_every_page():
     listed = make_site.list_for_models()
     assert listed.startswith("# Tailwire\n\n> A chat connection that holds.")
     for place in site_pages.sources().values():

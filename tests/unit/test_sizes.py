@@ -12,7 +12,7 @@ from sim import fault_seeds, test_faults_are_found, test_servers
 TESTS = Path(__file__).parents[1]
 
 
-def test_modules_with_two_sizes_mark_their_tests():
+def test_modules_with_a_quick_and_a_thorough_size_mark_thorough_tests():
     both, marked = set(), set()
     for path in TESTS.rglob("test_*.py"):
         text = path.read_text()
@@ -26,7 +26,7 @@ def test_modules_with_two_sizes_mark_their_tests():
     assert both - marked == set()
 
 
-def test_make_thorough_runs_what_is_marked_in_full():
+def test_make_thorough_sets_its_variable_and_selects_the_marked_tests():
     shown = subprocess.run(
         ["make", "-n", "thorough"], cwd=TESTS.parent, capture_output=True, text=True, check=True
     ).stdout

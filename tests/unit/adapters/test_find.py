@@ -96,7 +96,7 @@ async def test_platform_is_found_by_its_name(monkeypatch, adapters, platform, na
         assert adapters[name][1:] == ((), {})
 
 
-async def test_running_toolkit_comes_before_android(monkeypatch, adapters):
+async def test_running_toolkit_is_watched_instead_of_android(monkeypatch, adapters):
     monkeypatch.setenv("ANDROID_ARGUMENT", "/data")
     with watch(RecordingLoopClient()):
         assert list(adapters) == ["android"]
@@ -106,7 +106,7 @@ async def test_running_toolkit_comes_before_android(monkeypatch, adapters):
         assert list(adapters) == ["toga"]
 
 
-async def test_imported_toolkits_are_not_running(monkeypatch, adapters):
+async def test_toolkit_that_is_imported_but_has_no_running_app_is_not_found(monkeypatch, adapters):
     monkeypatch.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=ContextVar("none")))
     monkeypatch.setitem(
         sys.modules, "kivy.app", types.SimpleNamespace(App=types.SimpleNamespace(get_running_app=lambda: None))
@@ -126,7 +126,7 @@ async def test_imported_toolkits_are_not_running(monkeypatch, adapters):
     [("textual.app", "textual"), ("kivy.app", "kivy"), ("toga.app", "toga"), ("flet.controls.page", "flet"),
      ("PySide6.QtWidgets", "qt"), ("PyQt6.QtGui", "qt"), ("tkinter", "tk")],
 )  # fmt: skip
-async def test_given_app_is_watched(adapters, module, adapter):
+async def test_adapter_is_chosen_by_the_class_of_the_given_app(adapters, module, adapter):
     kind = type("App", (), {"__module__": module})
     app = type("MyApp", (kind,), {})()
     with watch(RecordingLoopClient(), app, hidden="foreground"):

@@ -58,7 +58,7 @@ def test_reconnected_page_restores_its_state():
     assert (client.reported[2:], watch.seen) == (["background"], "hidden")
 
 
-def test_hidden_page_may_stay_in_the_foreground():
+def test_hidden_page_stays_in_the_foreground_if_configured():
     client, page = RecordingClient(), Page()
     watch_flet(client, page, hidden="foreground")
     page.live("HIDE")
@@ -82,7 +82,7 @@ def test_closing_restores_handlers_except_newer_ones():
     assert client.reported == ["background", "foreground"]
 
 
-def test_handlers_keep_their_kind():
+def test_wrapped_generator_and_async_handlers_remain_generator_and_async_functions():
     called = []
 
     def plain():

@@ -89,7 +89,7 @@ def phone(monkeypatch, request):
     return Kivy(monkeypatch, request.param)
 
 
-def test_phone_reports_pauses_only(phone):
+def test_only_pauses_are_reported_on_a_phone(phone):
     chat = RecordingClient()
     watch = watch_kivy(chat, phone.app, hidden="foreground")
     assert watch.knows == {"paused"}
@@ -102,7 +102,7 @@ def test_phone_reports_pauses_only(phone):
     assert chat.states == ["foreground", "background", "foreground"]
 
 
-def test_hide_and_show_in_pairs_are_not_reported(desktop):
+def test_window_that_is_hidden_and_shown_within_a_frame_is_not_reported(desktop):
     chat = RecordingClient()
     watch = watch_kivy(chat, desktop.app)
     for _ in range(20):
@@ -137,7 +137,7 @@ def test_stopped_app_is_detached_and_restarted_app_is_resumed(desktop):
     assert chat.states == ["foreground", "background", "foreground"]
 
 
-def test_closing_unbinds_everything(desktop):
+def test_closing_a_watch_unbinds_its_kivy_handlers(desktop):
     chat = RecordingClient()
     with watch_kivy(chat, desktop.app):
         assert desktop.app.handlers > 0

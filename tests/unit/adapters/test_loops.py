@@ -22,7 +22,7 @@ def threaded():
         chat.close()
 
 
-async def test_closing_ends_the_task_and_settles():
+async def test_closing_a_watch_ends_its_task():
     watch, ended = LoopWatch(RecordingLoopClient(), "sleep"), asyncio.Event()
 
     async def work():
@@ -40,7 +40,7 @@ async def test_closing_ends_the_task_and_settles():
     assert await watch.settled() == watch.knows == frozenset()
 
 
-async def test_settled_returns_when_the_watch_is_closed():
+async def test_call_of_settled_returns_when_the_watch_is_closed():
     watch = LoopWatch(RecordingLoopClient(), "sleep")
     watch.run(asyncio.Event().wait())
     waiting = asyncio.ensure_future(watch.settled())
@@ -109,7 +109,7 @@ def test_task_is_not_started_when_the_clients_loop_has_ended(threaded):
     assert began == []
 
 
-async def test_wait_closed_times_out(caplog):
+async def test_wait_closed_logs_a_socket_that_is_still_open_after_its_timeout(caplog):
     chat = RecordingLoopClient(closes=False)
     with caplog.at_level(logging.DEBUG, "tailwire"):
         await wait_closed(chat, 0.01)

@@ -112,7 +112,7 @@ def test_unreachable_interface_is_ignored(kernel):
     assert ways(kernel, [address(2, "192.0.2.2"), address(7, "172.17.0.1")], [route(2), route(7, bits=16)]) == before
 
 
-def test_change_of_an_address_is_a_change_of_the_reachability(kernel):
+def test_ways_to_the_network_differ_after_a_change_of_an_address(kernel):
     before = ways(kernel, [address(2, "192.0.2.2")], [route(2)])
     assert ways(kernel, [address(2, "192.0.2.3")], [route(2)]) != before
 

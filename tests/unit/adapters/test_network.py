@@ -60,7 +60,7 @@ async def test_only_changes_of_the_network_are_reported(kernel):
     assert chat.reported == ["offline", "online", "online"]
 
 
-async def test_initial_offline_is_withdrawn_at_close(kernel):
+async def test_closing_replaces_a_reported_offline_with_unknown(kernel):
     kernel["ways"] = OFF
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
@@ -69,7 +69,7 @@ async def test_initial_offline_is_withdrawn_at_close(kernel):
     assert chat.reported == ["offline", "unknown"]
 
 
-async def test_netlink_failure_withdraws_offline(kernel):
+async def test_failure_of_netlink_replaces_a_reported_offline_with_unknown(kernel):
     kernel["ways"] = OFF
     chat = RecordingLoopClient()
     with watch_network(chat) as watch:
@@ -89,7 +89,7 @@ async def test_forbidden_netlink_is_not_an_error(kernel, monkeypatch):
         assert await watch.settled() == frozenset()
 
 
-async def test_event_loop_without_readers_is_not_an_error(kernel, monkeypatch):
+async def test_network_is_not_watched_on_an_event_loop_without_readers(kernel, monkeypatch):
     def add_reader(*arguments):
         raise NotImplementedError
 

@@ -16,7 +16,7 @@ def test_each_lifecycle_state_but_inactive_decides_the_app_state(word, before):
 
 
 @pytest.mark.parametrize("before", ["foreground", "background"])
-def test_lost_focus_changes_nothing(before):
+def test_inactive_app_keeps_its_state(before):
     assert app_state("inactive", before) == before
 
 
@@ -31,7 +31,7 @@ def test_paused_tray_app_is_in_the_background(word):
 
 
 @given(st.lists(st.sampled_from(LIFECYCLES)))
-def test_last_significant_state_decides(words):
+def test_last_lifecycle_state_other_than_inactive_decides_the_app_state(words):
     state = "foreground"
     for word in words:
         state = app_state(word, state)

@@ -114,7 +114,7 @@ async def test_handlers_of_the_event_loop_are_called():
         loop.remove_signal_handler(signal.SIGCONT)
 
 
-async def test_handler_that_does_not_stop_leaves_the_app_in_the_foreground(monkeypatch):
+async def test_app_whose_ctrl_z_handler_does_not_stop_it_returns_to_the_foreground(monkeypatch):
     monkeypatch.setattr(terminal, "STOP_CHECK_SECONDS", 0.01)
     chat = RecordingLoopClient()
     signal.signal(signal.SIGTSTP, lambda *_: None)
@@ -138,7 +138,7 @@ async def test_ignored_ctrl_z_stays_ignored():
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
 
 
-async def test_later_handler_is_kept_at_close():
+async def test_closing_keeps_a_signal_handler_that_was_installed_after_the_watch():
     chat, order = RecordingLoopClient(), []
     signal.signal(signal.SIGTSTP, lambda *_: order.append("first"))
     try:
@@ -184,7 +184,7 @@ def test_client_with_its_own_thread_is_notified_of_a_suspended_terminal():
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-async def test_forked_process_stops_by_default():
+async def test_ctrl_z_in_a_forked_process_has_its_default_action():
     chat = RecordingLoopClient()
     with watch_terminal(chat, stop=lambda: os._exit(3)):
         child = os.fork()
@@ -209,7 +209,7 @@ async def test_threads_other_than_the_main_one_are_refused():
         await asyncio.to_thread(watch_terminal, RecordingLoopClient())
 
 
-def test_textual_app_is_referred_to_its_own_watch(monkeypatch):
+def test_refusal_of_a_terminal_with_a_textual_app_names_watch_textual(monkeypatch):
     app: ContextVar[object] = ContextVar("app")
     app.set(object())
     monkeypatch.setitem(sys.modules, "textual._context", types.SimpleNamespace(active_app=app))

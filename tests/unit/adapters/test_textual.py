@@ -79,7 +79,7 @@ async def test_error_of_the_action_propagates():
     assert chat.reported == [BACK, FRONT]
 
 
-async def test_instance_attribute_of_the_app_is_restored():
+async def test_closing_restores_the_suspend_action_that_was_set_on_the_app():
     chat, called = RecordingLoopClient(), []
     app = App(chat.reported)
 
@@ -94,7 +94,7 @@ async def test_instance_attribute_of_the_app_is_restored():
     assert called == ["own"]
 
 
-async def test_later_action_of_the_app_is_kept_at_close():
+async def test_closing_keeps_a_suspend_action_that_was_set_after_the_watch():
     app = App([])
     watch = watch_textual(RecordingLoopClient(), app)
     app.action_suspend_process = later = lambda: None

@@ -168,7 +168,7 @@ async def test_handlers_of_the_app_are_called_and_restored(desktop):
     assert heard[-1] == ("hide", window)
 
 
-async def test_repeated_watches_leave_nothing_behind(desktop):
+async def test_repeated_watches_leave_no_handlers_on_the_app(desktop):
     app = App()
     window = Window(app)
     for _ in range(50):
@@ -196,7 +196,7 @@ async def test_second_watch_works_after_the_first_was_closed(desktop):
     two.close()
 
 
-async def test_overlapping_watches_leave_nothing_behind(desktop):
+async def test_overlapping_watches_leave_no_handlers_on_the_app(desktop):
     app, chat = App(), RecordingClient()
     window = Window(app)
     one, two = watch_toga(chat, app), watch_toga(RecordingClient(), app)

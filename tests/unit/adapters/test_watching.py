@@ -64,7 +64,7 @@ def test_two_watches_of_one_client_have_different_reasons():
     first.close()
 
 
-def test_hidden_app_may_stay_in_the_foreground():
+def test_hidden_app_stays_in_the_foreground_if_configured():
     client = Client()
     watch = Watch(client, "window", ["hidden"], hidden="foreground")
     watch.report("hidden")
@@ -74,24 +74,38 @@ def test_hidden_app_may_stay_in_the_foreground():
     assert client.reported == ["background"]
 
 
-def test_closing_withdraws_reports_and_undoes_in_reverse_order():
+def test_closing_withdraws_the_reports_of_the_watch():
+    client = Client()
+    with Watch(client, "window", ["hidden"]) as watch:
+        watch.report("hidden")
+        watch.report_network("offline")
+    assert client.reported == ["background", "offline", "foreground", "unknown"]
+
+
+def test_undo_functions_run_once_in_reverse_order_at_close():
     client, undone = Client(), []
     with Watch(client, "window", ["hidden"]) as watch:
         watch.at_close(lambda: undone.append("first"))
         watch.at_close(lambda: undone.append("second"))
-        watch.report("hidden")
-        watch.report_network("offline")
-    assert client.reported == ["background", "offline", "foreground", "unknown"]
+        assert undone == []
     assert undone == ["second", "first"]
     watch.close()
+    assert undone == ["second", "first"]
+
+
+def test_closed_watch_reports_nothing():
+    client = Client()
+    watch = Watch(client, "window", ["hidden"])
+    watch.close()
+    before = list(client.reported)
     watch.report("hidden")
     watch.report_network("offline")
-    assert len(client.reported) == 4
-    assert len(undone) == 2
+    watch.close()
+    assert client.reported == before
 
 
 @pytest.mark.parametrize("fails", ["a report", "an undo"])
-def test_error_during_close_releases_everything(fails):
+def test_error_during_close_does_not_prevent_the_other_undo_functions(fails):
     client, undone = Client(), []
     watch = Watch(client, "window", ["hidden"])
     watch.at_close(lambda: undone.append("first"))
@@ -117,7 +131,7 @@ def test_detached_app_stays_in_the_background_after_close():
     assert client.reported == ["background"]
 
 
-def test_network_is_reported():
+def test_report_of_the_network_reaches_the_client():
     client = Client()
     with Watch(client, "network", ["network"]) as watch:
         watch.report_network("offline")
@@ -125,7 +139,7 @@ def test_network_is_reported():
     assert client.reported == ["offline", "online"]
 
 
-def test_closed_client_is_ignored():
+def test_reports_to_a_closed_client_raise_nothing():
     client = Client()
     watch = Watch(client, "window", ["hidden"])
     client.error = failure("ERR_CLIENT_CLOSED")

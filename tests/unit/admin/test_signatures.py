@@ -41,7 +41,7 @@ def test_valid_signature_returns_the_delivery_id():
     assert verify_webhook(SECRET, signed(), BODY, now=NOW) == "d1"
 
 
-def test_one_valid_signature_is_enough():
+def test_delivery_with_one_valid_signature_among_others_is_accepted():
     headers = signed()
     headers["Webhook-Signature"] = f"v1,bm9uZQ== v2,x {headers['Webhook-Signature']}"
     assert verify_webhook(SECRET, headers, BODY, now=NOW) == "d1"

@@ -51,7 +51,7 @@ def test_first_matching_handler_answers():
         assert chat.say("hi", user="carol", group="team") == []
 
 
-def test_conversations_are_ordered_and_concurrent():
+def test_messages_are_handled_in_order_per_conversation_and_concurrently_across_them():
     bot, steps = a_bot(), []
 
     @bot.on_message
@@ -132,15 +132,16 @@ def test_event_handlers_receive_their_events():
     assert heard == ["hi", "👍"]
 
 
-def test_users_with_an_ignored_role_are_not_answered():
-    bot = a_bot(ignored_roles=["default"])
+@pytest.mark.parametrize(("ignored", "answers"), [(["default"], []), (["another"], ["hi"])])
+def test_only_users_with_an_ignored_role_are_not_answered(ignored, answers):
+    bot = a_bot(ignored_roles=ignored)
 
     @bot.on_message
     async def echo(ctx: Context) -> None:
         await ctx.reply(ctx.text)
 
     with bot_test(bot) as chat:
-        assert chat.say("hi") == []
+        assert chat.say("hi") == answers
 
 
 def test_messages_are_answered_after_a_restart():

@@ -83,7 +83,7 @@ def test_history_of_no_messages_is_refused():
     assert errors == [ValueError]
 
 
-def test_typing_is_renewed_and_ends_after_errors():
+def test_typing_indicator_is_renewed_until_the_handler_fails():
     bot = a_bot()
 
     @bot.on_message
@@ -101,7 +101,7 @@ def test_typing_is_renewed_and_ends_after_errors():
         assert "started" not in chat.typing()[4:]
 
 
-def test_caption_is_the_text_of_media():
+def test_text_of_a_media_message_is_its_caption():
     ctx = Context(None, MediaMessage(receiver="bob", caption="a cat"), {}, None)
     assert ctx.text == "a cat"
 

@@ -37,7 +37,7 @@ def test_drafts_are_limited_to_four_a_second():
         assert 10 <= len([d for d in chat.drafts if not d.ended]) <= 13  # three seconds
 
 
-def test_draft_grows_to_the_message_and_ends_with_it():
+def test_updates_of_a_draft_are_growing_prefixes_of_the_message():
     bot = a_bot()
 
     @bot.on_message
@@ -56,7 +56,7 @@ def test_draft_grows_to_the_message_and_ends_with_it():
         assert chat.drafts[0].sender.uid == "bob"
 
 
-def test_asker_can_stop_the_reply():
+def test_only_the_author_of_the_question_can_stop_a_streamed_reply():
     bot, ends = a_bot(), []
 
     @bot.on_message
@@ -145,16 +145,18 @@ def test_endless_stream_is_stopped_at_the_limit():
     assert errors == []
 
 
-def test_draft_of_a_long_stream_begins_behind_what_was_sent():
+def test_draft_of_a_long_stream_is_the_end_of_its_text_that_fits_a_message():
     bot, _ = streaming_bot(lambda: words(40, word="x" * 2000))
     with bot_test(bot) as chat:
         assert len(chat.say("hi")) > 1
         last = max(chat.drafts, key=lambda d: d.start)
         assert last.start > 0
+        whole = "".join(f"{'x' * 2000}{n} " for n in range(40))
+        assert last.text == whole[last.start : last.start + len(last.text)]
         assert json_size(last.text) <= MAX_TEXT_BYTES
 
 
-def test_invalid_parts_are_refused():
+def test_stream_that_is_not_an_async_iterator_of_strings_is_refused():
     bot, errors = a_bot(), []
 
     async def numbers() -> AsyncIterator[int]:
@@ -195,7 +197,7 @@ def test_concurrent_streams_have_separate_drafts():
             assert len({d.text[:3] for d in chat.drafts if d.id == one}) == 1
 
 
-def test_surrogate_pairs_are_joined():
+def test_surrogates_in_separate_parts_of_a_stream_are_joined():
     bot = a_bot()
 
     async def halves() -> AsyncIterator[str]:

@@ -41,7 +41,7 @@ def test_progress_is_shown_while_nothing_happens_except_in_a_recording(tmp_path:
         assert ("Starting a server …" in printed.getvalue()) is output
 
 
-def test_demo_and_lab_name_each_other(monkeypatch, capsys):
+def test_outputs_of_demo_and_lab_name_the_command_of_the_other(monkeypatch, capsys):
     async def run(self: Demo) -> bool:
         return True
 

@@ -59,7 +59,7 @@ def test_reason_why_sleep_and_network_are_not_reported_is_shown(monkeypatch, cap
     assert 'pip install "tailwire[desktop]"' in output["sleep"]
 
 
-def test_system_without_reports_is_named_as_such(monkeypatch, capsys):
+def test_network_and_sleep_are_named_as_not_reported_on_windows(monkeypatch, capsys):
     monkeypatch.setattr(sys, "platform", "win32")
     output = lines(capsys)
     assert output["network"] == output["sleep"] == "- not reported by this system"

@@ -9,7 +9,7 @@ from tailwire.lab.graph import phase_graph
 from tailwire.sdk.connection.state import Phase
 
 
-def test_edges_join_phases():
+def test_edges_of_the_graph_join_all_phases_and_nothing_else():
     graph = phase_graph()
     assert graph["phases"] == [p.value for p in Phase]
     pairs = {(e["from"], e["to"]) for e in graph["edges"]}

@@ -129,7 +129,7 @@ def test_undecodable_character_of_a_file_name_is_shown_as_a_question_mark(tmp_pa
     assert read_recording(file)["name"] == "?.json"
 
 
-def test_events_and_steps_share_one_clock(tmp_path):
+def test_times_of_events_and_steps_of_a_recording_are_on_one_clock(tmp_path):
     file = tmp_path / "lab.json"
     file.write_text(json.dumps(lab()))
     recording = read_recording(file)

@@ -60,13 +60,13 @@ async def test_other_host_names_are_refused(host):
 @pytest.mark.parametrize(
     "origin", [None, "null", "http://evil.example", "https://127.0.0.1:4321", "http://127.0.0.1:1", HERE + "/"]
 )
-async def test_other_pages_may_not_use_switches(origin):
+async def test_requests_of_other_origins_cannot_operate_the_lab(origin):
     headers = {"origin": origin} if origin else {}
     answer = await ask("POST", "/secret/do", json={"whom": "alice", "what": "ping"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (403, "other pages may not use this lab")
 
 
-async def test_recording_is_read_only():
+async def test_actions_on_a_shown_recording_are_refused():
     answer = await ask("POST", "/secret/do", json={"whom": "alice", "what": "ping"}, headers={"origin": HERE})
     assert (answer.status_code, "recording" in answer.json()["error"]) == (409, True)
     assert (await ask("GET", "/secret/events")).status_code == 404

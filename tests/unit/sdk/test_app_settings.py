@@ -41,7 +41,7 @@ def test_presence_subscription_is_encoded_for_the_wire():
     assert builder().subscribe_presence_for_roles(["a", "b"]).build().presence_on_the_wire() == ["a", "b"]
 
 
-def test_builder_sets_the_other_settings():
+def test_builder_sets_admin_host_connect_timeout_and_catch_up():
     built = AppSettingsBuilder().override_admin_host("admin").set_web_socket_timeout(5).build()
     assert (built.admin_host, built.connect_timeout, built.catch_up) == ("admin", 5.0, True)
     assert AppSettingsBuilder().catch_up_after_reconnect(False).build().catch_up is False

@@ -89,7 +89,7 @@ def test_excess_names_its_path():
     assert len(bounds.first_excess(long).place) == 50
 
 
-def test_trimmed_replaces_only_the_excess():
+def test_only_values_out_of_bounds_are_replaced_in_parseable_json():
     text = (
         b'{"id":"7","text":"' + b"9" * 5000 + b'","deep":' + nested(2000) + b',"n":[1,' + b"9" * 5000 + b'],"z":true}'
     )
@@ -105,7 +105,7 @@ def test_metadata_of_the_maximum_depth_stays_readable_in_a_stored_message():
     assert bounds.parseable(whole) is whole
 
 
-def test_invalid_json_terminates():
+def test_search_in_invalid_json_ends():
     for text in (
         b"",
         b'"',
@@ -122,7 +122,7 @@ def test_invalid_json_terminates():
         bounds.within_bounds(text)
 
 
-def test_with_a_bounded_search_the_first_excess_of_depth_is_the_last_result():
+def test_search_with_a_token_limit_ends_at_the_first_value_that_nests_too_deep():
     text = b"[" + nested(70) + b",1e999]"
     assert [found.advice for found in bounds.excesses(text, max_tokens=1000)] == [bounds.TOO_DEEP]
     assert [found.advice for found in bounds.excesses(text)] == [bounds.TOO_DEEP, bounds.TOO_LARGE]
@@ -153,7 +153,7 @@ def test_numbers_have_at_most_64_digits(digits, advice):
 
 
 @pytest.mark.parametrize(("names", "place"), [("abc", "a.b.c"), ("abcd", "a.b.c.d"), ("abcde", "a.b.c.d…")])
-def test_place_of_an_excess_has_four_names_at_most(names, place):
+def test_path_of_an_excess_has_four_names_at_most(names, place):
     text = "7" * 65
     for name in reversed(names):
         text = f'{{"{name}":{text}}}'

@@ -99,7 +99,7 @@ def test_available_is_decoded_as_online():
     assert user_from_wire({"uid": "a", "status": "whatever"}).status == "offline"
 
 
-def test_every_code_has_a_message_and_details():
+def test_every_error_code_has_a_message_and_details():
     for code in CATALOGUE:
         assert entry(code).message
         assert entry(code).details
@@ -123,7 +123,7 @@ def text_message(**more):
     return {**usual, **more}
 
 
-def test_message_of_the_usual_form_and_one_of_another_are_decoded_alike():
+def test_empty_tags_and_no_parent_do_not_change_the_decoded_message():
     usual = message_from_wire(text_message())
     unusual = message_from_wire(text_message(tags=[], parentId="0"))
     assert usual == unusual
@@ -211,7 +211,7 @@ def test_file_named_by_its_url_alone_is_an_attachment():
     assert message_from_wire(text_message(type="image", data={})).attachments == []
 
 
-def test_user_of_another_form_is_checked_key_by_key():
+def test_user_with_uncommon_keys_is_checked_key_by_key():
     user = user_from_wire({"uid": "ann", "tags": ["t"], "blockedByMe": True, "conversationId": "ann_user_bob"})
     assert (user.tags, user.blocked_by_me, user.has_blocked_me) == (["t"], True, False)
     assert user.conversation_id == "ann_user_bob"
@@ -221,13 +221,13 @@ def test_user_of_another_form_is_checked_key_by_key():
         user_from_wire({"uid": "ann", "name": 7})
 
 
-def test_mapping_of_another_class_is_an_object():
+def test_mapping_that_is_not_a_dict_is_decoded_as_an_object():
     assert user_from_wire(UserDict({"uid": "ann"})) == User("ann")
     with pytest.raises(BadWire, match="group is not an object"):
         group_from_wire([])
 
 
-def test_equal_users_are_decoded_to_objects_of_their_own():
+def test_change_of_a_decoded_user_does_not_change_the_next_equal_one():
     sent = {"uid": "twin", "name": "Twin", "status": "available", "createdAt": 4}
     first, second = user_from_wire(dict(sent)), user_from_wire(dict(sent))
     assert first == second
@@ -243,7 +243,7 @@ def test_memory_of_recent_users_is_bounded():
     assert user_from_wire({"uid": "u1", "name": "changed"}).name == "changed"
 
 
-def test_metadata_is_never_shared():
+def test_change_of_decoded_metadata_does_not_change_what_was_received():
     sent = {"uid": "ann", "metadata": {"k": 1}}
     first = user_from_wire(sent)
     first.metadata["k"] = 2

@@ -87,18 +87,27 @@ def test_interactions_say_when_an_element_was_used():
 
 
 ON_UNLESS_TURNED_OFF = {("CustomMessage", "update_conversation"), ("CustomMessage", "send_notification")}
+ENTITIES = [kind for kind in vars(entities).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
 
 
-@pytest.mark.parametrize(
-    "kind", [kind for kind in vars(entities).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)]
-)
-def test_defaults_of_fields_are_zero_or_false_and_raw_fields_are_hidden(kind: type):
+@pytest.mark.parametrize("kind", ENTITIES)
+def test_flags_are_off_and_numbers_zero_by_default_except_two_options_of_custom_messages(kind: type):
     for field in dataclasses.fields(kind):
         if isinstance(field.default, bool):
             assert field.default is ((kind.__name__, field.name) in ON_UNLESS_TURNED_OFF)
         elif isinstance(field.default, int):
             assert field.default == 0
+
+
+@pytest.mark.parametrize("kind", ENTITIES)
+def test_passwords_and_raw_data_of_entities_are_not_in_their_repr(kind: type):
+    for field in dataclasses.fields(kind):
         if field.name in ("password", "raw"):
             assert not field.repr, "it is not shown in logs"
+
+
+@pytest.mark.parametrize("kind", ENTITIES)
+def test_raw_data_and_files_of_entities_are_not_compared(kind: type):
+    for field in dataclasses.fields(kind):
         if field.name in ("files", "raw"):
             assert not field.compare, "equal messages may have come in different ways"

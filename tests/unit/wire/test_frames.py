@@ -51,7 +51,7 @@ def test_state_of_the_app_is_reported_with_its_window():
     assert frame["body"] == {"state": "background", "window": 30.0}
 
 
-def test_proof_does_not_contain_the_signature():
+def test_proof_of_a_pass_has_a_hash_instead_of_the_signature():
     proof = proof_of("head.claims.signature")
     assert proof == "head.claims." + hashlib.sha256(b"signature").hexdigest()
 

@@ -25,7 +25,7 @@ from tailwire.wire.notifications import (
 )
 
 
-def test_preferences_survive_the_wire():
+def test_preferences_survive_a_round_trip():
     preferences = NotificationPreferences(
         GroupPreferences(messages=MessagesOptions.SUBSCRIBE_TO_MENTIONS, member_left=MemberActionsOptions.SUBSCRIBE),
         OneOnOnePreferences(reactions=ReactionsOptions.DONT_SUBSCRIBE),

@@ -12,5 +12,5 @@ def test_acknowledged_bytes_are_the_64_bits_at_offset_120():
     assert TCP_INFO_BYTES == 128
 
 
-def test_older_kernel_does_not_report_them():
+def test_tcp_info_of_an_older_kernel_has_no_acknowledged_bytes():
     assert bytes_acknowledged(bytes(TCP_INFO_BYTES - 1)) is None

@@ -70,13 +70,13 @@ def test_close_codes_have_their_causes():
 
 
 @given(st.floats(-10, 60), st.floats(0, 0.999))
-def test_early_attempt_is_repeated_within_the_rest_of_the_window(rest, chance):
+def test_wait_after_an_early_attempt_ends_within_the_window_of_the_server(rest, chance):
     wait = rest_of_window(T, rest, chance)
     assert (wait is None) is (rest <= T.retry_base)
     assert wait is None or T.retry_base / 4 <= wait <= rest
 
 
-def test_new_token_is_used_at_once():
+def test_attempt_with_a_new_token_does_not_wait():
     for network in Network:
         assert retry_delay(T, Cause.NEW_TOKEN, 5, network, 0.9, 1000.0) == 0.0
 
@@ -87,7 +87,7 @@ def test_waits_are_spread_evenly_between_a_quarter_and_the_whole_of_their_bound(
     assert waiting_time(T, 9, 0.0, cap=4.0) == 1.0
 
 
-def test_longest_wait_grows_after_half_a_minute_and_after_five():
+def test_longest_wait_grows_with_the_duration_of_the_outage():
     for failing, longest in ((29.9, 4.0), (30.0, 20.0), (299.9, 20.0), (300.0, 60.0)):
         assert longest_wait(T, Network.UNKNOWN, failing) == longest
     for failing, longest in ((59.9, 20.0), (60.0, 1200.0)):
@@ -116,6 +116,6 @@ def test_token_is_renewed_between_half_the_margin_and_the_whole_before_its_end()
     assert renewal_wait(T, -5.0, 0.5) == 0.0
 
 
-def test_rest_of_a_window_is_used_evenly():
+def test_attempts_are_spread_evenly_over_the_rest_of_a_window():
     assert rest_of_window(T, 10.25, 0.0) == 0.25
     assert rest_of_window(T, 10.25, 0.5) == 5.25

@@ -73,7 +73,7 @@ def test_frames_postpone_the_heartbeat():
 
 
 @spec("T3", "K4")
-def test_silence_proves_nothing_while_reading_is_paused():
+def test_silence_does_not_end_the_socket_while_reading_is_paused():
     client = Client()
     client.at(1.0, i.ReadingPaused(client.state.epoch))
     assert next_deadline(client.state) == 30.0
@@ -158,7 +158,7 @@ def test_attempt_ends_after_ten_seconds_without_a_byte(now, cause):
 
 @spec("C21", "C20", "C8")
 @pytest.mark.parametrize("hint", [i.NetworkChanged(Network.OFFLINE), i.NetworkChanged(Network.ONLINE)])
-def test_hint_of_the_platform_probes_the_socket_and_its_loss_is_a_failed_probe(hint):
+def test_socket_lost_after_a_report_of_the_network_has_the_cause_probe_failed(hint):
     client = Client()
     assert has(client.at(5.0, hint), SendPing)
     client.timer(8.0)
@@ -171,7 +171,7 @@ def test_hint_of_the_platform_probes_the_socket_and_its_loss_is_a_failed_probe(h
 
 
 @spec("C7", "C18", "I4")
-def test_window_that_ends_closes_the_socket_before_a_later_call_opens_another():
+def test_socket_of_an_ended_background_window_is_closed_before_a_call_opens_another():
     client = Client(State(mode=Mode.MANUAL))
     client.at(1.0, i.AppStateChanged(AppState.BACKGROUND))
     commands = client.at(31.0, i.ConnectCalled(2))
@@ -179,7 +179,7 @@ def test_window_that_ends_closes_the_socket_before_a_later_call_opens_another():
 
 
 @spec("C7", "C9")
-def test_window_that_ends_withdraws_the_request():
+def test_foreground_opens_no_socket_after_the_background_window_in_manual_mode():
     client = Client(State(mode=Mode.MANUAL))
     client.at(1.0, i.AppStateChanged(AppState.BACKGROUND))
     assert CloseSocket(client.state.epoch) in client.timer(31.0)

@@ -125,7 +125,7 @@ def test_lack_of_a_socket_is_explained(facts, words):
     assert waiting(**facts) == words
 
 
-def test_cause_is_described_with_what_was_seen():
+def test_cause_is_described_with_its_details():
     assert describe(None) == "nothing has happened yet"
     assert describe(Cause.PROXY_REFUSED, "HTTP 407") == "a proxy did not let the request through: HTTP 407"
     assert waiting(cause=Cause.PROXY_REFUSED, details="HTTP 407").endswith(

@@ -64,7 +64,7 @@ def test_invalid_dumps_are_refused(broken):
         load_dump(broken)
 
 
-def test_unknown_input_is_named():
+def test_unknown_input_of_a_dump_is_named():
     history, _ = walk(1, 1)
     dump = history.dump()
     dump["inputs"][0]["input"] = "Cause"

@@ -27,9 +27,9 @@ STATUSES = {
 
 
 @pytest.mark.parametrize("phase", Phase)
-def test_each_phase_stands_for_a_status(phase):
+def test_each_phase_has_its_connection_status(phase):
     assert settle.status_of(State(phase=phase)) is STATUSES[phase]
 
 
-def test_throttled_socket_has_a_status_of_its_own():
+def test_open_socket_that_is_throttled_has_the_status_feature_throttled():
     assert settle.status_of(State(phase=Phase.OPEN, throttled=True)) is ConnectionStatus.FEATURE_THROTTLED

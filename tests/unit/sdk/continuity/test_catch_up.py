@@ -249,7 +249,7 @@ def _changes_come_before_messages(patch):
 
 
 @pytest.mark.slow
-def test_changes_that_come_before_their_messages_are_found(monkeypatch):
+def test_fault_that_puts_changes_before_their_messages_is_found(monkeypatch):
     """Plant a fault, to show that the state machine checks the order."""
     _changes_come_before_messages(monkeypatch)
     many = settings(
@@ -259,7 +259,7 @@ def test_changes_that_come_before_their_messages_are_found(monkeypatch):
         run_state_machine_as_test(Server, settings=many)
 
 
-def test_page_settles_the_changes_up_to_the_number_that_it_names():
+def test_page_moves_the_position_to_the_number_of_changes_that_it_names():
     m = CatchUp(position=Position(5, changes=3, heard=(5, 9)))
     catch_up.on_connected(m, "")
     handed = catch_up.on_page(
@@ -269,7 +269,7 @@ def test_page_settles_the_changes_up_to_the_number_that_it_names():
     assert (m.position.last_id, m.position.changes, m.position.heard) == (6, 7, (9,))
 
 
-def test_position_does_not_pass_a_number_that_was_not_received():
+def test_position_does_not_pass_a_change_that_was_not_received():
     m = CatchUp(position=Position(5, changes=10))
     for number in range(12, 12 + 2 * changes.MAX_UNSETTLED_CHANGES):
         changes.record(m, number)
@@ -279,7 +279,7 @@ def test_position_does_not_pass_a_number_that_was_not_received():
     assert len(m.position.heard) == changes.MAX_UNSETTLED_CHANGES
 
 
-def test_numbers_that_the_server_says_it_has_sent_are_settled():
+def test_position_moves_to_the_change_up_to_which_the_server_has_sent_all():
     m = CatchUp(position=Position(5, changes=10))
     for number in (12, 15, 11):
         changes.record(m, number)
@@ -292,7 +292,7 @@ def test_numbers_that_the_server_says_it_has_sent_are_settled():
     assert m.position.changes == 13
 
 
-def test_history_is_read_when_many_numbers_are_not_settled():
+def test_lost_change_is_read_from_history_when_many_came_after_it():
     m = CatchUp(position=Position(5, changes=10))
     for number in range(12, 11 + changes.MANY_UNSETTLED_CHANGES):
         changes.record(m, number)
@@ -333,14 +333,14 @@ def test_catch_up_starts_over_on_another_store():
     assert m.position == Position(3, "new")
 
 
-def test_unnamed_store_counts_as_the_same():
+def test_store_without_a_name_counts_as_the_previous_store():
     for before, now, after in (("", "s", "s"), ("s", "", "s"), ("", "", "")):
         m = CatchUp(position=Position(5, before))
         assert catch_up.on_connected(m, now) == [catch_up.FetchAfter(5, at_most=1000)]
         assert m.position.store == after
 
 
-def test_overflow_of_held_messages_is_read_from_history():
+def test_messages_above_the_limit_of_held_ones_are_read_from_history():
     m = CatchUp(position=Position(0), limit=10**6)
     catch_up.on_connected(m, "")
     for n in range(1, catch_up.MAX_HELD_MESSAGES + 10):
@@ -435,7 +435,7 @@ def test_unreadable_page_is_skipped():
     assert catch_up.on_page(m, [], whole=True, end=20, took=2.0) == [catch_up.FetchAfter(20, 40, 1000)]
 
 
-def test_polling_reports_no_continuity_and_gives_way_to_a_catch_up():
+def test_polling_reports_no_continuity_until_a_connection_catches_up():
     m = CatchUp(position=Position(5))
     assert catch_up.poll(m) == [catch_up.FetchAfter(5, at_most=1000)]
     assert catch_up.poll(m) == []
@@ -458,7 +458,7 @@ def test_polling_without_a_position_starts_at_the_latest_message():
     assert m.position == Position(7)
 
 
-def test_hand_over_names_own_messages_between_others():
+def test_own_message_between_others_is_handed_over_by_its_id_only():
     m = CatchUp(position=Position(0))
     catch_up.on_connected(m, "")
     catch_up.record_sent(m, 3)
@@ -479,7 +479,7 @@ def test_restored_store_is_read_from_the_known_id():
     assert m.position == Position(75, "new", (), 9, "m2")
 
 
-def test_unknown_position_starts_at_the_latest_message_with_a_gap():
+def test_position_unknown_to_the_server_continues_at_its_latest_message_after_a_gap():
     m = CatchUp(position=Position(142, "s", (), 0, "m1"))
     catch_up.poll(m)  # even without a socket
     assert catch_up.on_unknown_position(m, 0) == [catch_up.FetchLatest()]
@@ -489,7 +489,7 @@ def test_unknown_position_starts_at_the_latest_message_with_a_gap():
 
 
 @pytest.mark.parametrize("interrupted", [catch_up.on_disconnected, lambda m: None])
-def test_unknown_position_is_asked_about_again_if_no_page_was_read(interrupted):
+def test_position_unknown_to_the_server_is_sent_again_if_no_page_was_read(interrupted):
     m = CatchUp(position=Position(142, "s", (), 9, "m1"))
     catch_up.on_connected(m, "new", "m2")
     catch_up.on_unknown_position(m, 72)
@@ -508,12 +508,12 @@ def test_unknown_position_is_asked_about_again_if_no_page_was_read(interrupted):
     assert catch_up.on_page(m, [], whole=False) == [unknown, catch_up.ReportGap(60, 142)]
 
 
-def test_server_without_marks_is_recognised_by_its_store():
+def test_server_without_marks_is_read_from_its_latest_message_if_its_store_differs():
     m = CatchUp(position=Position(142, "old", (), 0, "m1"))
     assert catch_up.on_connected(m, "new") == [catch_up.FetchLatest()]
 
 
-def test_served_ranges_are_not_handed_over_and_do_not_count():
+def test_ranges_that_the_app_has_handled_are_not_handed_over_again():
     m = CatchUp(position=Position(10, own=(22,), done=((11, 15), (17, 20))), limit=3)
     catch_up.on_connected(m, "")
     pages = [(n, n) for n in range(11, 24)]
@@ -524,7 +524,7 @@ def test_served_ranges_are_not_handed_over_and_do_not_count():
     assert m.position == Position(23)
 
 
-def test_saved_session_keeps_its_ranges():
+def test_saved_session_keeps_the_ranges_that_the_app_has_handled():
     session = Session({"uid": "bob"}, "token", Position(10, done=((11, 15), (17, 20))))
     saved = json.loads(json.dumps(session.to_saved()))
     assert Session.from_saved(saved) == session
@@ -543,7 +543,7 @@ def test_messages_older_than_what_is_remembered_count_as_handed_over():
     assert not any(catch_up.record_live(m, number) for number in (1, 100, 500, 501, total))
 
 
-def test_receipt_during_a_catch_up_does_not_hide_missed_receipts():
+def test_receipt_during_a_catch_up_does_not_advance_the_time_of_the_next_request():
     m = CatchUp(position=Position(10, "store", updated_at=1_000))
     catch_up.on_connected(m, "store")
     updates.record_time(m, 5_000)
@@ -619,7 +619,7 @@ def test_more_live_messages_than_are_remembered_are_each_handed_over_once():
     assert not catch_up.record_live(m, newest + 1)
 
 
-def test_message_sent_without_a_socket_hides_none_of_many_that_were_missed():
+def test_missed_messages_are_handed_over_although_a_newer_one_was_sent_without_a_socket():
     """The id of the sent message is above those that were missed, and more of them than are remembered are fetched."""
     missed = list(range(11, 11 + 2 * catch_up.MAX_REMEMBERED_MESSAGES))
     m = caught_up(Position(10))
@@ -665,7 +665,7 @@ def test_change_is_not_recorded_before_the_first_position_is_known():
         assert m.position == position
 
 
-def test_position_between_changes_names_those_that_were_handed_over():
+def test_position_after_each_change_lists_the_changes_handed_over_so_far():
     before, after = Position(5, changes=3), Position(6, changes=4, heard=(9, 11))
     handed = catch_up.HandOver(
         (6, changes.Change(4, "a"), changes.Change(9, "b"), changes.Change(11, "c")), before=before
@@ -810,7 +810,7 @@ def test_store_restored_to_its_first_message_is_read_from_that_message():
     assert catch_up.on_unknown_position(m, 1) == [catch_up.FetchAfter(1, at_most=1000)]
 
 
-def test_range_of_a_replaced_store_is_reported_once():
+def test_gap_of_a_replaced_store_is_reported_once():
     m = CatchUp(position=Position(500, "old"))
     catch_up.on_connected(m, "new")
     unknown = ReportContinuity(Continuity(ContinuityKind.UNKNOWN, 0, 0, 3))
@@ -820,7 +820,7 @@ def test_range_of_a_replaced_store_is_reported_once():
     assert catch_up.on_page(m, [], whole=False) == [ReportContinuity(Continuity(ContinuityKind.EXACT))]
 
 
-def test_first_connection_has_no_range():
+def test_first_connection_reports_unknown_continuity_without_a_gap():
     m = CatchUp()
     catch_up.on_connected(m, "s")
     commands = catch_up.on_latest(m, 7, "s")
@@ -980,7 +980,7 @@ def test_no_more_messages_are_held_than_allowed(monkeypatch):
 
 
 @pytest.mark.parametrize("how", ["record_live", "record_sent", "hand_over"])
-def test_late_message_is_handed_over_until_a_newer_one_is_forgotten(monkeypatch, how):
+def test_late_message_is_handed_over_unless_a_newer_received_one_was_forgotten(monkeypatch, how):
     monkeypatch.setattr(catch_up, "MAX_REMEMBERED_MESSAGES", 2)
     for numbers, late, new in (((13, 14), 12, True), ((11, 13, 14), 12, True), ((13, 14, 15), 12, False)):
         m = caught_up(Position(10))

@@ -19,7 +19,7 @@ def caught_up(last_id: int = 10) -> CatchUp:
     return m
 
 
-def test_complete_chain_holds_nothing():
+def test_message_whose_predecessor_is_known_is_not_held():
     m = caught_up()
     assert not chain.is_broken(m, 10)
     assert catch_up.record_live(m, 11)
@@ -38,7 +38,7 @@ def test_missing_message_that_arrives_late_releases_the_held_one():
     assert not chain.is_broken(m, 12)
 
 
-def test_messages_after_a_hole_are_held_with_their_own_holes():
+def test_messages_held_after_two_missing_ones_are_released_when_both_have_arrived():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
     catch_up.on_live_message(m, 13, "thirteen")
@@ -136,7 +136,7 @@ def test_nonexistent_predecessor_is_not_requested_forever():
     assert catch_up.on_page(m, [(14, "fourteen")], whole=False) == [HandOver(("fourteen", "fifteen"))]
 
 
-def test_message_that_arrived_meanwhile_is_not_missing():
+def test_predecessor_that_arrived_during_a_catch_up_is_not_missing():
     m = CatchUp(position=Position(10, "store"))
     catch_up.on_connected(m, "store")
     catch_up.record_sent(m, 11)
@@ -156,7 +156,7 @@ def test_own_messages_are_not_handed_over_from_history():
     assert catch_up.on_page(m, pairs, whole=False, ours={11, 15}) == [HandOver(("thirteen", "fourteen"))]
 
 
-def test_overflow_of_held_messages_is_left_to_history(monkeypatch):
+def test_held_messages_above_the_limit_are_read_from_history_after_the_wait(monkeypatch):
     monkeypatch.setattr(catch_up, "MAX_HELD_MESSAGES", 2)
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
@@ -188,7 +188,7 @@ def test_own_message_fills_a_hole():
     assert not chain.is_broken(m, 13)
 
 
-def test_end_of_the_connection_ends_the_wait():
+def test_wait_for_a_missing_message_ends_with_the_connection():
     m = caught_up()
     chain.hold(m, 11, 12, "twelve")
     catch_up.on_disconnected(m)
@@ -198,7 +198,7 @@ def test_end_of_the_connection_ends_the_wait():
     assert [type(c) for c in commands] == [ReportContinuity, HandOver]
 
 
-def test_nothing_is_held_when_disabled_or_without_a_position():
+def test_no_message_is_held_without_catch_up_or_without_a_position():
     off = caught_up()
     off.enabled = False
     assert not chain.is_broken(off, 99)
@@ -253,7 +253,7 @@ def test_missing_message_is_waited_for_half_a_second():
     assert chain.hold(caught_up(), 11, 12, "twelve") == [chain.Wait(0.5)]
 
 
-def test_wait_that_ends_during_a_catch_up_reads_nothing():
+def test_wait_for_a_missing_message_that_ends_during_a_catch_up_requests_no_page():
     m = caught_up()
     assert chain.hold(m, 11, 12, "twelve") == [chain.Wait(0.5)]
     catch_up.on_connected(m, "store")

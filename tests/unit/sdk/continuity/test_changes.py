@@ -28,12 +28,12 @@ def test_new_position_is_before_the_first_message():
     assert Position() == Position(last_id=0, store="", own=(), updated_at=0, mark="", done=(), changes=None, heard=())
 
 
-def test_settled_number_itself_is_known():
+def test_changes_up_to_the_number_of_the_position_and_listed_ones_are_known():
     m = CatchUp(position=Position(5, changes=3, heard=(6,)))
     assert [changes.is_known(m, n) for n in (2, 3, 4, 5, 6)] == [True, True, False, False, True]
 
 
-def test_settled_numbers_are_no_longer_listed_one_by_one():
+def test_position_lists_no_changes_up_to_its_number():
     m = CatchUp(position=Position(5, changes=3, heard=(5, 7, 9)))
     changes.on_settled(m, 7)
     assert m.position == Position(5, changes=7, heard=(9,))
@@ -81,12 +81,12 @@ def test_change_held_before_the_first_message_of_all_comes_before_it():
     assert handed.messages == (Change(1, "joined"), Message(1))
 
 
-def test_position_after_a_message_reaches_up_to_the_next_one():
+def test_position_after_a_message_is_just_before_the_next_message():
     handed = HandOver((Message(6), Message(9)))
     assert positions_of(handed, Position(9)) == [Position(8), Position(9)]
 
 
-def test_position_after_a_message_names_only_what_was_served_beyond_it():
+def test_position_after_a_message_lists_only_own_messages_and_ranges_above_it():
     handed = HandOver((Message(1), Message(2), Message(4)), own=(3,))
     assert positions_of(handed, Position(4)) == [Position(1, own=(3,)), Position(3), Position(4)]
     handed = HandOver((Message(11), Message(16), Message(21)), done=((11, 15), (17, 20)))
@@ -101,7 +101,7 @@ def test_position_after_the_last_change_is_that_of_the_page():
     ]  # fmt: skip
 
 
-def test_unsettled_changes_are_listed_one_by_one():
+def test_position_lists_changes_above_its_number_one_by_one():
     handed = HandOver((Change(1, "a"), Change(2, "b")), before=Position(5, changes=0))
     assert positions_of(handed, Position(5, changes=0, heard=(1, 2))) == [
         Position(5, changes=0, heard=(1,)), Position(5, changes=0, heard=(1, 2)),

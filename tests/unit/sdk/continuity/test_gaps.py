@@ -32,7 +32,7 @@ def test_removal_of_the_very_first_message_is_a_gap():
     assert commands == ReportContinuity(Continuity(ContinuityKind.GAP, 0, 0, 1))
 
 
-def test_page_that_leaves_out_what_came_live_is_read_again_with_more():
+def test_page_that_omits_messages_which_came_live_is_requested_with_a_higher_limit():
     m = catching_up(5)
     m.limit = 2
     for number in (8, 9, 10):
@@ -49,21 +49,21 @@ def test_page_that_leaves_out_what_came_live_is_read_again_with_more():
     ]  # fmt: skip
 
 
-def test_gap_before_what_came_live_is_reported_at_once():
+def test_gap_without_live_messages_in_it_is_reported_without_another_request():
     m = catching_up(5)
     catch_up.on_live_message(m, 9, "live 9")
     assert catch_up.on_page(m, [], whole=False, listed=Listed(7, gap=(5, 8)))[0] == ReportGap(5, 8)
     assert m.spare == 0
 
 
-def test_message_that_came_twice_does_not_cause_another_request():
+def test_own_message_that_came_live_within_a_gap_causes_no_other_request():
     m = catching_up(5)
     catch_up.record_sent(m, 8)  # the device's own
     catch_up.on_live_message(m, 8, "live 8")
     assert catch_up.on_page(m, [], whole=False, listed=Listed(7, gap=(5, 8)))[0] == ReportGap(5, 8)
 
 
-def test_requests_for_more_end_however_many_messages_come_live():
+def test_gap_with_thousands_of_live_messages_takes_fewer_than_ten_requests():
     m = catching_up(5)
     for number in range(6, 4006):
         catch_up.on_live_message(m, number, number)

@@ -6,26 +6,26 @@ from tailwire.sdk.continuity import updates
 from tailwire.sdk.continuity.state import CatchUp, Position
 
 
-def test_changes_are_requested_from_a_little_before_the_last_known_time():
+def test_receipts_are_requested_from_a_margin_before_the_last_known_time():
     assert updates.request_since(CatchUp(position=Position(9, updated_at=1000))) == 1000 - updates.MARGIN_SECONDS
     for early in (1, 2):
         assert updates.request_since(CatchUp(position=Position(9, updated_at=early))) == 1
 
 
-def test_changes_are_not_requested_without_a_time_or_when_disabled():
+def test_receipts_are_not_requested_without_a_known_time_or_with_catch_up_disabled():
     assert updates.request_since(CatchUp()) is None
     assert updates.request_since(CatchUp(position=Position(9))) is None
     assert updates.request_since(CatchUp(position=Position(9, updated_at=1000), enabled=False)) is None
 
 
-def test_known_time_only_increases():
+def test_last_known_time_of_receipts_never_decreases():
     m = CatchUp(position=Position(9, updated_at=1000))
     for at, known in ((1005, 1005), (1003, 1005), (1006, 1006)):
         updates.record_time(m, at)
         assert m.position == Position(9, updated_at=known)
 
 
-def test_live_event_during_a_catch_up_does_not_count():
+def test_live_event_during_a_catch_up_does_not_move_the_last_known_time():
     m = CatchUp(position=Position(9, updated_at=1000), behind=[])
     updates.record_time(m, 2000)
     assert m.position.updated_at == 1000

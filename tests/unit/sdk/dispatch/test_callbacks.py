@@ -180,7 +180,7 @@ async def test_each_callback_is_called_with_its_documented_arguments(name):
     assert calls == [name]
 
 
-def test_no_callback_and_no_event_is_left_out():
+def test_table_of_tested_callbacks_has_every_callback_and_every_event():
     assert set(LEADING_TO) == {name for kind in LISTENERS for name in vars(kind) if not name.startswith("_")}
     led = {type(entry) for entry in LEADING_TO.values()} - {callbacks.StatusChanged, callbacks.LoginNotice}
     assert led | STREAMS_ONLY == set(get_args(events.Event))

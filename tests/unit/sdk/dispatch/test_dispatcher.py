@@ -57,7 +57,7 @@ async def test_position_moves_after_the_listener_has_returned():
 
 
 @pytest.mark.parametrize(("closing", "place"), [(True, 6), (False, 7)])
-async def test_interrupted_hand_over_counts_unless_the_client_closes(closing, place):
+async def test_interrupted_listener_moves_the_position_unless_the_client_is_closing(closing, place):
     setup, begun = Setup(), asyncio.Event()
 
     async def listener():
@@ -75,7 +75,7 @@ async def test_interrupted_hand_over_counts_unless_the_client_closes(closing, pl
 
 
 @pytest.mark.parametrize("status", ConnectionStatus)
-async def test_status_entry_reaches_listeners_and_streams(status):
+async def test_each_status_reaches_listeners_and_each_but_connected_reaches_streams(status):
     setup, heard = Setup(), []
 
     class Listener(ConnectionListener):

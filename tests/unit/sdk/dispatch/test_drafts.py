@@ -37,7 +37,7 @@ async def test_draft_without_an_update_ends_after_a_while_with_its_last_text():
 
 
 @pytest.mark.virtual
-async def test_draft_ends_once():
+async def test_end_of_a_draft_is_reported_once():
     events: list[Any] = []
     drafts = Drafts(events.append)
     message = TextMessage(receiver="alice", sender=User("bob"), metadata={"draft": "d"})
@@ -112,7 +112,7 @@ async def test_other_transient_messages_are_not_drafts(data: dict[str, Any]):
 
 
 @pytest.mark.virtual
-async def test_drafts_per_sender_are_bounded_so_that_they_end_none_of_others():
+async def test_drafts_of_one_sender_above_the_limit_end_none_of_another_sender():
     events: list[Any] = []
     drafts = Drafts(events.append)
     drafts.handle(frame())

@@ -98,7 +98,7 @@ def test_unreadable_changes_of_the_conversation_list_are_logged_and_dropped(capl
     assert caplog.text.count("cannot be read") == 6
 
 
-def test_frames_of_this_device_are_dropped_except_those_addressed_to_it(caplog):
+def test_frames_about_this_device_are_dropped_except_answers_to_its_authentication(caplog):
     taken = Taken()
     taken.take(**{**PIN, "deviceId": DEVICE})
     taken.take(type="message", deviceId=DEVICE, body={"id": "8"})
@@ -107,7 +107,7 @@ def test_frames_of_this_device_are_dropped_except_those_addressed_to_it(caplog):
 
 
 @pytest.mark.parametrize("frame", [{"type": "of the future"}, {"type": "app_state"}, {"action": "ping"}])
-def test_frames_that_mean_nothing_to_a_client_are_ignored(frame, caplog):
+def test_unknown_frames_and_frames_meant_for_a_server_are_ignored(frame, caplog):
     taken = Taken()
     assert taken.take(**frame) is None
     assert (taken.events, taken.connection, caplog.text) == ([], [], "")

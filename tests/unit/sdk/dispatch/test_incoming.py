@@ -87,7 +87,7 @@ HAPPENS = pytest.mark.parametrize("what", [Setup.receipt, Setup.message, Setup.s
 
 
 @HAPPENS
-async def test_event_that_comes_while_missed_receipts_are_read_does_not_count(what):
+async def test_event_while_missed_receipts_are_read_does_not_advance_the_time_of_the_next_request(what):
     async with Setup(KNOWN) as setup:
         assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
         what(setup)
@@ -96,7 +96,7 @@ async def test_event_that_comes_while_missed_receipts_are_read_does_not_count(wh
 
 
 @HAPPENS
-async def test_event_that_comes_when_all_receipts_were_read_counts(what):
+async def test_event_after_missed_receipts_were_read_advances_the_time_of_the_next_request(what):
     async with Setup(KNOWN) as setup:
         await setup.caught_up()
         what(setup)
@@ -104,7 +104,7 @@ async def test_event_that_comes_when_all_receipts_were_read_counts(what):
         assert (await setup.connect())[0] == LATER - MARGIN_SECONDS
 
 
-async def test_message_that_is_sent_without_a_socket_does_not_count():
+async def test_message_sent_without_a_socket_does_not_advance_the_time_of_the_next_request():
     async with Setup(KNOWN) as setup:
         await setup.caught_up()
         setup.incoming.link_ended()
@@ -112,7 +112,7 @@ async def test_message_that_is_sent_without_a_socket_does_not_count():
         assert (await setup.connect())[0] == KNOWN - MARGIN_SECONDS
 
 
-async def test_first_own_message_counts_because_nothing_can_be_missing_before_it():
+async def test_first_own_message_of_a_new_session_sets_the_time_of_the_next_request():
     async with Setup(0) as setup:
         setup.sent()
         assert (await setup.connect())[0] == LATER - MARGIN_SECONDS

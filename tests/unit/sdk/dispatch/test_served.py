@@ -53,7 +53,7 @@ def test_message_that_the_app_has_changed_is_handed_over_again():
     assert missed_ids(served, 2) == [1]
 
 
-def test_deferred_event_keeps_its_place():
+def test_deferring_an_event_does_not_move_the_position():
     served, name = Served(), object()
     served.begin(Position(0, changes=1))
     handed = [event(1), event(2)]
@@ -86,7 +86,7 @@ def test_own_messages_are_remembered_within_a_bound():
     assert (served.position.last_id, served.position.own) == (5000, ())
 
 
-def test_another_store_forgets_ids_and_older_positions_are_ignored():
+def test_position_in_another_store_ignores_the_previous_store_and_older_events():
     served = served_from(10)
     first, second = hand_over(served, 11, held=True), hand_over(served, 12, held=True)
     served.release(second)
@@ -112,7 +112,7 @@ def test_new_session_begins_at_its_own_position():
     assert served.position is None
 
 
-def test_events_done_after_an_open_one_are_kept_as_ranges():
+def test_events_finished_after_an_unfinished_one_are_kept_as_ranges():
     served = served_from(10)
     hanging = hand_over(served, 11, held=True)
     for n in range(12, 12 + 5000):
@@ -126,7 +126,7 @@ def test_events_done_after_an_open_one_are_kept_as_ranges():
     assert served.position == Position(5200)
 
 
-def test_late_older_message_is_open_until_it_is_done():
+def test_late_older_message_counts_as_missed_until_it_is_finished():
     served = served_from(10)
     hand_over(served, 12, held=False)
     late = event(11)
@@ -142,11 +142,16 @@ def test_saved_ranges_are_kept_until_the_position_passes_them():
     first = event(11)
     served.open(first, Position(11, done=((20, 30),)))
     assert served.position == Position(10, done=((20, 30),))
-    served.open(event(25), Position(40))
+    second = event(25)
+    served.open(second, Position(40))
     assert served.position == Position(10, done=((11, 24), (25, 40)))
+    served.release(second)
+    assert served.position == Position(10, done=((11, 40),))
+    served.release(first)
+    assert served.position == Position(40)
 
 
-def test_deferred_event_is_held_under_another_object():
+def test_deferred_event_is_released_by_the_object_that_was_substituted_for_it():
     served = served_from(10)
     first, name = hand_over(served, 11, held=True), object()
     served.substitute(first, name)

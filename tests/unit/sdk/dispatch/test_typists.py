@@ -27,7 +27,7 @@ async def test_oldest_indicator_ends_at_the_limit():
 
 
 @pytest.mark.virtual
-async def test_end_is_reported_once():
+async def test_end_of_a_typing_indicator_is_reported_once():
     events = []
     typists = Typists(events.append)
     typists.handle(indicator("alice"))

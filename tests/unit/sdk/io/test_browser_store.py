@@ -74,7 +74,7 @@ def test_store_outside_of_a_page_raises():
         LocalStorageSessionStore()
 
 
-def test_outbox_keys_are_unambiguous():
+def test_outboxes_of_apps_and_users_with_spaces_in_their_ids_are_kept_apart():
     store = LocalStorageSessionStore(storage=Storage())
     store.save_outbox("app x", "y", {"of": "y"})
     store.save_outbox("app", "x y", {"of": "x y"})

@@ -11,7 +11,7 @@ from tailwire.sdk.io.browser_world import BrowserWorld
 from tailwire.sdk.io.world import World, this_world
 
 
-def test_this_process_is_not_a_page():
+def test_process_outside_of_a_browser_uses_the_world_with_sockets():
     assert type(this_world()) is World
 
 

@@ -55,6 +55,6 @@ def test_long_message_of_a_server_is_shortened_to_one_line():
     assert "\n" not in details
 
 
-def test_refusal_of_the_server_counts_as_its_own():
+def test_wait_in_an_error_of_the_server_is_marked_as_requested_by_it():
     error = attempt_error_of(failure("ERR_TOO_MANY_REQUESTS", retry_after=9.0))
     assert (error.cause, error.wait, error.ours) == (Cause.SERVER_BUSY, 9.0, True)

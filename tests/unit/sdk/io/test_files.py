@@ -56,7 +56,7 @@ def test_unwritable_folder_is_logged(tmp_path, caplog):
     assert "cannot be saved" in caplog.text
 
 
-def test_default_folder_is_the_platforms(monkeypatch, tmp_path):
+def test_default_folder_of_sessions_is_in_the_data_folder_of_the_user(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     FileSessionStore().save("app", {"n": 1})

@@ -240,7 +240,7 @@ async def test_dropped_connections_close_after_their_requests():
         assert peer.made == 3
 
 
-async def test_cancelled_call_keeps_the_pool():
+async def test_cancelled_request_leaves_the_other_pooled_connections_in_use():
     hangs = asyncio.Event()
 
     async def serve(connection, request, reader, writer):

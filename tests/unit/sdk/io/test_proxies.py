@@ -154,7 +154,7 @@ async def test_app_setting_overrides_the_environment(environment, url):
     assert (await proxy_for(url, "")) is None
 
 
-async def test_environment_is_read_each_time(environment):
+async def test_proxy_variables_are_read_for_each_connection(environment):
     assert await proxy_for("wss://server/", None) is None
     environment(HTTPS_PROXY="later:1")
     assert await proxy_for("wss://server/", None) == Proxy("http", "later", 1)
@@ -172,7 +172,7 @@ async def test_unusable_proxies_are_explained(environment, monkeypatch):
     assert "secret" not in str(caught.value)
 
 
-async def test_system_exceptions_apply_to_system_proxies(environment, monkeypatch):
+async def test_proxy_exceptions_of_the_system_apply_only_to_its_own_proxies(environment, monkeypatch):
     """Without variables, proxies and exceptions come from the settings of Windows or macOS."""
     monkeypatch.setattr(urllib.request, "getproxies", lambda: {"https": "http://of-system:1"})
     monkeypatch.setattr(urllib.request, "proxy_bypass", lambda host: host == "inside.test")

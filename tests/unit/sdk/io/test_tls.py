@@ -135,7 +135,7 @@ async def test_concurrent_connections_all_resume(tmp_path, version):
     assert sum(map(len, context.sslobject_class.sessions.values())) <= tls.MAX_SESSIONS_PER_HOST
 
 
-async def test_server_without_the_session_is_reached(tmp_path):
+async def test_server_that_does_not_know_the_tls_session_is_reached(tmp_path):
     authority = Authority(tmp_path)
     context = with_resumption(authority.client_context())
     for _ in range(2):  # the second has other keys for its tickets

@@ -67,7 +67,7 @@ async def test_acknowledged_bytes_count_at_the_next_check(pair):
     assert traffic.moved_at == seen  # nothing more was written
 
 
-async def test_check_can_ignore_earlier_bytes(pair):
+async def test_check_with_only_from_now_ignores_bytes_acknowledged_before(pair):
     clock = Clock()
     traffic, other = Traffic(clock), Traffic(clock)
     stream = Stream(pair[0])

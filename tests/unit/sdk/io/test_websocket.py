@@ -210,7 +210,7 @@ def test_refusing_address_costs_no_time(monkeypatch, loop):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loop", LOOPS)
-def test_cancelled_attempt_leaves_nothing(monkeypatch, loop):
+def test_cancelled_attempt_leaves_no_task(monkeypatch, loop):
     async def main():
         with dead_port("127.0.0.2") as port, dead_port("127.0.0.3", port):
             names(monkeypatch, ["127.0.0.2", "127.0.0.3"])

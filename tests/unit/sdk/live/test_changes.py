@@ -29,7 +29,7 @@ def test_steps_transform_the_old_list_into_the_new(old, new):
 
 
 @given(rows, rows)
-def test_rows_are_made_once_for_each_item(old, new):
+def test_widget_is_made_once_for_each_added_item(old, new):
     made: list[Row] = []
 
     def make(row: Row) -> tuple[str, Row]:

@@ -34,7 +34,7 @@ def test_messages_are_ordered_by_id_without_duplicates():
     assert words(live) == ["a", "3", "5"]
 
 
-def test_older_messages_are_left_to_paging():
+def test_live_message_older_than_an_incomplete_list_is_not_added():
     live = messages(text(5, "a"), complete=False)
     live.apply_message(text(3, "b"))
     assert words(live) == ["a"]
@@ -52,7 +52,7 @@ def test_edits_are_applied_in_order_of_their_ids():
     assert (words(live), live.items()[0].message.deleted_at) == ([""], 5)
 
 
-def test_edit_keeps_the_fields_of_the_reader():
+def test_edit_keeps_the_saved_time_and_the_reactions_of_the_reader():
     live = messages(text(1, "a", raw={"savedAt": 7}))
     live.record_reaction(1, "+", added=True, by_me=True)
     live.record_reaction(1, "+", added=True, by_me=True)
@@ -62,7 +62,7 @@ def test_edit_keeps_the_fields_of_the_reader():
     assert [(r.reaction, r.count, r.reacted_by_me) for r in item.message.reactions] == [("+", 1, True)]
 
 
-def test_snapshots_are_immutable():
+def test_later_reaction_does_not_change_an_earlier_snapshot():
     live = messages(text(1, "a"))
     before = live.items()
     live.record_reaction(1, "+", added=True, by_me=False)
@@ -70,7 +70,7 @@ def test_snapshots_are_immutable():
     assert live.items()[0].message.reactions[0].count == 1
 
 
-def test_doubtful_events_request_the_list_again():
+def test_reaction_that_comes_while_the_list_is_unsure_makes_it_doubtful():
     live = messages(text(1, "a"))
     live.unsure = True
     live.record_reaction(1, "+", added=True, by_me=False)

@@ -82,7 +82,7 @@ async def test_endless_body_is_refused():
         assert (await http.post("/answer", content=bytes(1_000_001))).status_code == 413
 
 
-async def test_every_listed_operation_works_as_listed():
+async def test_every_listed_operation_of_the_proxy_is_accepted_as_listed():
     async with controlled() as (proxy, http):
         operations = (await http.get("/")).json()["operations"]
         assert len(operations) == len(OPERATIONS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import time
 from collections.abc import AsyncIterator
 
@@ -96,12 +97,12 @@ async def test_unshaped_proxy_is_fast_and_transparent():
         assert down >= 2_048_000
 
 
-async def test_rate_of_the_line_is_kept():
+async def test_up_rate_of_the_line_limits_an_upload():
     async with line(Shape(up=64 * KBYTE)) as (proxy, _):
         assert 0.9 <= await echoed(proxy, bytes(64 * KBYTE)) < 10
 
 
-async def test_down_rate_is_independent():
+async def test_down_rate_of_the_line_limits_a_download():
     async with line(Shape(down=64 * KBYTE)) as (proxy, _):
         assert 0.9 <= await echoed(proxy, bytes(64 * KBYTE)) < 10
 
@@ -341,12 +342,13 @@ async def test_connection_to_an_unreachable_server_is_closed():
         assert await reader.read() == b""
 
 
-async def test_used_port_is_an_error():
+async def test_proxy_does_not_start_on_a_used_port():
     async with line() as (proxy, _):
         other = FaultProxy("127.0.0.1", 1)
         other.port = proxy.port
-        with pytest.raises(OSError):
+        with pytest.raises(OSError) as caught:
             await other.start()
+        assert caught.value.errno == errno.EADDRINUSE
 
 
 async def test_client_that_disconnects_immediately_leaves_no_connection():

@@ -21,7 +21,7 @@ def test_invalid_rates_are_refused(text: str):
         read_rate(text)
 
 
-def test_kbit_is_bytes_per_second():
+def test_rate_of_64_kbit_is_8000_bytes_per_second():
     assert from_kbit(64) == 8000
 
 

@@ -24,14 +24,14 @@ def reasons(clock):
     return Reasons(lambda: clock.now)
 
 
-def test_nothing_is_excused_without_a_fault(reasons):
+def test_lost_connection_without_a_fault_is_not_excused(reasons):
     reasons.record_step("alice-phone", "line", [1, 1, 1, 1])
     assert not reasons.is_excused("alice-phone", LOST)
     assert not reasons.is_excused("alice-phone", Cause.HEARTBEAT_TIMEOUT)
 
 
 @pytest.mark.parametrize("cause", [Cause.DISCONNECT_CALLED, Cause.APP_IN_BACKGROUND, Cause.TOKEN_REJECTED])
-def test_decisions_and_rejected_tokens_need_no_fault(reasons, cause):
+def test_disconnections_by_the_app_and_rejected_tokens_are_excused_without_a_fault(reasons, cause):
     assert reasons.is_excused("alice-phone", cause)
 
 
@@ -53,7 +53,7 @@ def test_lasting_fault_excuses_until_it_ends(reasons, clock):
     assert not reasons.is_excused("bob-phone", LOST)
 
 
-def test_cut_amid_only_excuses_existing_connections(reasons, clock):
+def test_cut_amid_a_transfer_excuses_one_lost_connection(reasons, clock):
     reasons.record_step("bob-phone", "cut amid", 100)
     clock.now = 1000.0
     assert reasons.is_excused("bob-phone", LOST)

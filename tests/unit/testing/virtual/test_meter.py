@@ -21,7 +21,7 @@ def as_device(name):
     return context
 
 
-async def test_timers_and_arrivals_wake_their_device():
+async def test_timers_and_arrivals_count_as_wakeups_of_their_device_only():
     network = virtual_loop().network
     network.listen(PORT, asyncio.Protocol)
     meter = network.meter = Meter()
@@ -41,7 +41,7 @@ async def test_timers_and_arrivals_wake_their_device():
     assert (desk.connections, desk.timers, desk.wakeups) == (0, 1, 1)
 
 
-async def test_refused_attempts_count():
+async def test_refused_attempt_counts_as_a_connection():
     network = virtual_loop().network
     meter = network.meter = Meter()
     with pytest.raises(ConnectionRefusedError):

@@ -36,7 +36,7 @@ async def seconds(work):
     return virtual_loop().time() - begin
 
 
-async def test_dead_address_delays_without_a_race():
+async def test_connecting_without_a_race_waits_for_the_timeout_of_a_dead_address():
     network(SIX, FOUR, dead=[SIX])
     took = await seconds(virtual_loop().create_connection(asyncio.Protocol, "server", PORT))
     assert took > CONNECT_TIMEOUT_SECONDS
@@ -68,13 +68,13 @@ async def test_errors_are_raised_if_no_address_is_reached():
         await virtual_loop().create_connection(asyncio.Protocol, "server", PORT)
 
 
-async def test_anyio_races_addresses():
+async def test_anyio_tries_the_next_address_after_a_quarter_of_a_second():
     network(SIX, FOUR, dead=[SIX])
     took = await seconds(anyio.connect_tcp("server", PORT))
     assert 0.25 < took < 0.3
 
 
-async def test_old_address_of_a_moved_name_is_dead():
+async def test_connection_to_the_previous_address_of_a_moved_name_is_half_open():
     net = network(FOUR)
     transport, _ = await virtual_loop().create_connection(asyncio.Protocol, "server", PORT)
     net.move("server", OTHER)
