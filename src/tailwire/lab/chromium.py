@@ -31,7 +31,7 @@ _LISTENS = "DevTools listening on "
 
 
 class ChromiumUnavailable(Exception):
-    """Chromium is missing or does not start. The message says what to do."""
+    """Chromium is missing, does not start, or has failed. The message says why, or what to do."""
 
 
 def find(program: str = "") -> str:
@@ -60,7 +60,7 @@ def find(program: str = "") -> str:
 
 
 class Browser:
-    """A connection to a running browser; see `launched`."""
+    """A DevTools connection to a running browser, for a single page. Made by `launched`."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self._socket = socket

@@ -65,7 +65,7 @@ class Lab:
         self._start_task(self._watch())
 
     async def close(self) -> None:
-        """Stop everything."""
+        """Cancel pending switches, close the phones, kill the server and end the log. Also after a failed `start`."""
         for task in list(self._tasks):
             task.cancel()
         if self._tasks:

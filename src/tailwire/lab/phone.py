@@ -37,7 +37,7 @@ MAX_DUMPS = 10
 
 
 class Refused(Exception):
-    """The switch cannot be used now. The message is for the person who used it."""
+    """A switch does not exist, or cannot be used now. The message is for the person who wanted to use it."""
 
 
 class Phone(MessageListener, LoginListener):

@@ -117,7 +117,7 @@ def _read_lab(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_input_count(dumps: list[Any]) -> None:
-    # Check this before any dump is replayed. Entries that are not dumps are found by the replay.
+    # Called before any dump is replayed. Entries that are not dumps are counted, and refused by the replay.
     listed = [dump.get("inputs") for dump in dumps if isinstance(dump, Mapping)]
     if len(dumps) + sum(len(inputs) for inputs in listed if isinstance(inputs, list)) > MAX_EVENTS:
         raise BadRecording(f"it has more than {MAX_EVENTS:,} inputs of a connection")
@@ -184,7 +184,7 @@ _CALLS = {"ConnectCalled": "connect", "DisconnectCalled": "disconnect", "PingCal
 
 
 def _read_dump(data: Mapping[str, Any]) -> dict[str, Any]:
-    # A single phone. Its events are the inputs and the transitions.
+    # Return the content of a dump as that of a lab with one phone. Its events are made from the inputs and states.
     steps: list[dict[str, Any]] = []
     events: list[dict[str, Any]] = []
     begin: float | None = None

@@ -42,7 +42,7 @@ SCENE_STEPS: list[tuple[float, str, str, str]] = [
 
 
 class ScreencastFailed(Exception):
-    """The scene could not be recorded. The message says what to do."""
+    """The scene could not be recorded. The message says why, or what to do."""
 
 
 class Frames:

@@ -34,7 +34,7 @@ class _Timer:
 
 
 class _WatchedWire:
-    # A wire that tells the clock while a response is pending.
+    # A WebSocket that reports to the clock while a response to a ping or an authentication is pending.
 
     def __init__(self, wire: Wire, clock: AppClock) -> None:
         self._wire, self._clock = wire, clock
@@ -72,7 +72,9 @@ class _WatchedWire:
 
 
 class AppClock(World):
-    """The world of a test's clients: real sockets, and a clock that the test controls.
+    """What a test's clients get from the outside world: real sockets, and a clock that the test controls.
+
+    The clock also runs in real time; `advance` and `sleep` add to it. Call them in the event loop of the clients.
 
     ```python
     chat = ChatClient(server.app_id, settings, world=app_clock)

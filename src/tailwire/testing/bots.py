@@ -173,7 +173,7 @@ class BotTest:
         self._run(self._start_bot())
 
     def wait(self, seconds: float) -> None:
-        """Let virtual time pass.
+        """Let virtual time pass, in which the bot and its clients run.
 
         Args:
             seconds: the virtual seconds to wait.

@@ -114,12 +114,12 @@ class EmbeddedServer:
         self.start()
 
     def close(self) -> None:
-        """Stop the server and its thread. It cannot be started again."""
+        """Stop the server and its thread; it cannot be started again. Call it only once."""
         self.stop()
         self._thread.stop()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the server's loop, and return its result. Blocks until it has ended.
+        """Run a coroutine in the server's event loop, in its thread, and return its result. Blocks until it has ended.
 
         Args:
             work: the coroutine.

@@ -192,7 +192,7 @@ def normalize(s: State, now: float) -> State:
     n.retry_at, n.attempt_until = ahead(s.retry_at), ahead(s.attempt_until)
     n.not_before = None if s.not_before is None or s.not_before <= now else s.not_before - now
     n.asked_by_server = s.asked_by_server and n.not_before is not None
-    n.failing_since = None  # only affects the length of a wait, and all waits are equal here
+    n.failing_since = None  # only affects the length of a wait, and with these timings all waits are equal
     n.refusals = min(s.refusals, s.timings.poll_after)
     n.poll_at, n.attempt_end = ahead(s.poll_at), ahead(s.attempt_end)
     n.round_trip = min(round(s.round_trip), 1)
@@ -300,7 +300,7 @@ def _next(
         for chance in _CHANCES:
             after, commands = take(s, event, passed, chance)
             found.steps += 1
-            stays = passed == 0.0 and after == s  # half of all steps: the state was checked when it was reached
+            stays = passed == 0.0 and after == s  # as in half of all steps: `s` was checked when it was reached
             if stays:
                 check_change(s, event, passed, after, commands)
             else:

@@ -88,8 +88,8 @@ class Line:
             rate: the rate in both directions, in bytes per second or as text (`64kbit`, `2mbit`); 0 for no limit.
             up: the rate from the clients, if different.
             down: the rate to the clients, if different.
-            queue: seconds of data, at the rate, that wait before the line in each direction.
-            latency: seconds, each way.
+            queue: the size of the queue in each direction, in seconds of data at its rate.
+            latency: seconds that data takes after the queue, each way.
 
         Raises:
             ValueError: a rate or a number of seconds is invalid.
@@ -109,33 +109,46 @@ class Line:
         self._do(self._proxy.cut)
 
     def half_open(self, new: bool = True) -> None:
-        """Keep connections open but deliver nothing until `restore()`; with `new=False`, new connections work."""
+        """Keep connections open but deliver nothing on them until `restore()`, which resets them.
+
+        Args:
+            new: whether new connections deliver nothing either; False if they work.
+        """
         self._do(lambda: self._proxy.half_open(new))
 
     def delay(self, seconds: float) -> None:
-        """Delay everything by this many seconds, each way, until `restore()`."""
+        """Until `restore()`, delay data by this many seconds each way, in addition to the latency of the shape."""
         self._do(lambda: setattr(self._proxy, "delay", seconds))
 
     def cut_mid_frame(self, after: int = 1) -> None:
-        """Truncate the server's next text frame after this many bytes and close its connection."""
+        """Truncate the next text frame that the server sends to any client, and close its connection; once.
+
+        Args:
+            after: the number of bytes of the frame that are delivered.
+        """
         self._do(lambda: self._proxy.cut_mid_frame(after))
 
     def refuse(self) -> None:
-        """Close new connections at once, until `restore()`; open ones stay."""
+        """Until `restore()`, close new connections as soon as they are accepted; open ones stay."""
         self._do(self._proxy.refuse)
 
     def swallow(self) -> None:
-        """Leave new connections unanswered until `restore()`, as if packets were lost; open ones stay."""
+        """Until `restore()`, leave attempts to connect unanswered, as if packets were lost; open connections stay."""
         self._do(self._proxy.swallow)
 
     def idle_kill(self, seconds: float) -> None:
-        """Reset connections that are idle for this many seconds, until `restore()`."""
+        """Until `restore()`, reset connections that are idle for this many seconds."""
         self._do(lambda: self._proxy.idle_kill(seconds))
 
     def answer(self, status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> None:
-        """Answer every request in the server's place, like a portal or a proxy under maintenance, until `restore()`.
+        """Until `restore()`, respond to every request in the server's place, as a captive portal does.
 
         Open connections are reset.
+
+        Args:
+            status: the HTTP status, 200 to 599.
+            headers: the headers; `Content-Length` and `Connection: close` are added.
+            body: the body, at most 1,000,000 bytes.
 
         Raises:
             ValueError: the status, a header or the body is invalid.
@@ -143,9 +156,12 @@ class Line:
         self._do(lambda: self._proxy.answer(status, headers, body))
 
     def refuse_websockets(self, status: int = 426) -> None:
-        """Answer WebSocket upgrades with a status and pass other requests, until `restore()`.
+        """Until `restore()`, respond to WebSocket upgrades with a status, and pass other requests to the server.
 
         Open connections are reset.
+
+        Args:
+            status: the HTTP status, 200 to 599.
 
         Raises:
             ValueError: the status is invalid.
@@ -153,7 +169,11 @@ class Line:
         self._do(lambda: self._proxy.refuse_websockets(status))
 
     def duplicate(self, frames: int = 1) -> None:
-        """Deliver the server's next text frames twice."""
+        """Deliver the next text frames of the server twice, to whichever client they go.
+
+        Args:
+            frames: the number of frames.
+        """
         self._do(lambda: self._proxy.duplicate(frames))
 
     def revoke_tokens(self, uid: str) -> None:
@@ -165,7 +185,7 @@ class Line:
         self._server.restart()
 
     def restore(self) -> None:
-        """End all faults and keep the shape. Half-open connections are reset."""
+        """End all faults; the shape stays. Half-open connections are reset, and what was not delivered stays lost."""
         self._do(self._proxy.restore)
 
     @property

@@ -16,12 +16,15 @@ _names = iter(range(1, 1 << 62))
 
 
 class Received(MessageListener, ConnectionListener):
-    """Records the messages and statuses that a client receives from now on.
+    """Records the messages and connection statuses that a client receives from now on.
+
+    Args:
+        chat: the client.
 
     Attributes:
-        messages: the messages, in order of arrival.
-        statuses: the statuses, in order of arrival.
-        errors: the codes of connection errors, in order of arrival.
+        messages: the messages that its listeners received, in order.
+        statuses: the connection statuses, in order.
+        errors: the codes of connection errors, in order.
     """
 
     def __init__(self, chat: ChatClient) -> None:
@@ -109,10 +112,10 @@ async def assert_no_loss(sent: Iterable[BaseMessage], received: Received, timeou
 
 
 def assert_once(received: Received) -> None:
-    """Assert that no message was received twice, and that each conversation's messages arrived in stored order.
+    """Assert that no message was received twice, and that the messages of each conversation came in the order of ids.
 
     Raises:
-        AssertionError: naming the first duplicate or misplaced message.
+        AssertionError: a message was received twice or too late; the error names the first one.
     """
     twice = [n for n, times in Counter(m.id for m in received.messages).items() if times > 1]
     if twice:
@@ -132,7 +135,7 @@ def assert_quiet() -> None:
     All tasks whose names begin with `tailwire` count as those of clients.
 
     Raises:
-        AssertionError: naming the tasks that still run.
+        AssertionError: some tasks still run; the error names them.
     """
     left = sorted(t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("tailwire"))
     if left:

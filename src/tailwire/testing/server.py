@@ -98,10 +98,10 @@ class ServerProcess:
         return self._process is not None and self._process.returncode is None
 
     async def start(self) -> None:
-        """Start the process, and wait until the server listens.
+        """Start the process, and wait without a time limit until the server listens.
 
         Raises:
-            RuntimeError: if the process ended instead; the message contains its output.
+            RuntimeError: if the process ended instead; the message contains the last lines of its output.
             BadReadyFile: if its ready file is invalid; the process is killed then.
             OSError: if the process cannot be started, or its ready file cannot be read.
         """
@@ -171,7 +171,10 @@ class ServerProcess:
         return await self._end(signal.SIGTERM)
 
     async def ended(self) -> int:
-        """Wait until the process has ended by itself, and return its exit code; 0 if there is no process."""
+        """Wait without a time limit until the process has ended by itself, and return its exit code.
+
+        Return 0 if there is no process.
+        """
         return await self._end(None)
 
     async def _end(self, signum: signal.Signals | None) -> int:

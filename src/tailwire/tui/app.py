@@ -85,7 +85,7 @@ class ChatApp(App[None]):
             await chat.aclose()
 
     def on_login_screen_login_requested(self, event: LoginScreen.LoginRequested) -> None:
-        """Log in with what the user entered."""
+        """Begin to log in with what the user entered or chose."""
         self.begin(event.profile, event.secret)
 
     def begin(self, profile: Profile, secret: Secret) -> None:

@@ -32,7 +32,7 @@ class Composer(TextArea):
         """The user pressed ↑ in the empty field: they want to edit their last message."""
 
     class Left(Message):
-        """The user pressed Escape."""
+        """The user pressed Escape: they want to stop editing or replying, or to leave the field."""
 
     class Scrolled(Message):
         """The user pressed Page Up or Page Down: the history shall scroll by `pages`, 1 for down and -1 for up."""

@@ -64,7 +64,7 @@ def _admin(url: str, keys: dict[str, str]) -> Admin:
 
 
 async def _is_running(url: str, keys: dict[str, str]) -> bool:
-    # Whether the server of this data folder answers at a URL.
+    # Return whether the server at a URL accepts the keys of this data folder.
     async with _admin(url, keys) as admin:
         try:
             await admin.users.get(DEMO_UIDS[0])
@@ -74,7 +74,7 @@ async def _is_running(url: str, keys: dict[str, str]) -> bool:
 
 
 async def _running_url(folder: Path, data: Path) -> str:
-    # The URL of the server that runs on a data folder; "" if none does.
+    # Return the URL of the server that runs on a data folder; "" if none does.
     keys = _read_keys(data)
     if not keys:
         return ""
@@ -132,7 +132,7 @@ def _make_bot(url: str, keys: dict[str, str], book: ProfileBook) -> Bot:
 
 
 def _free_uid(url: str, app_id: str, book: ProfileBook) -> str:
-    # The first demo user who is not in use in another terminal.
+    # Return the first demo user who is not in use in another terminal.
     for uid in DEMO_UIDS:
         try:
             book.session_store(Profile(url, app_id, uid)).claim(app_id)()

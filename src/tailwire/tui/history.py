@@ -88,7 +88,7 @@ class History(Widget, can_focus=True):
         """
 
     class SelectionChanged(Message):
-        """Another message is selected, or none."""
+        """The selection has changed: another message is selected, or no message."""
 
     class Seen(Message):
         """The end of the newest message is visible. Posted each time the messages are laid out in this position."""
@@ -167,7 +167,7 @@ class History(Widget, can_focus=True):
         self._lay_out_again()
 
     def scroll_lines(self, count: int) -> None:
-        """Scroll by a number of lines; a negative number scrolls up."""
+        """Scroll down by a number of lines, or up if it is negative; at the beginning, post `AtTop`."""
         if self.items and self.size.height:
             if self._view.scroll(count):
                 self.post_message(self.AtTop())

@@ -35,11 +35,11 @@ def secret_from_environment() -> Secret:
 
 
 class LoginScreen(Screen[None]):
-    """The screen that asks for a profile.
+    """The login screen. It posts `LoginRequested`; the app logs in and reports with `show_failure`.
 
     Args:
-        profiles: the saved profiles.
-        draft: what the fields contain at first.
+        profiles: the saved profiles, to choose from.
+        draft: what the fields contain at first; any part of it may be "".
     """
 
     CSS = """
@@ -87,7 +87,7 @@ class LoginScreen(Screen[None]):
             yield Button("Log in", variant="primary", compact=True)
 
     def on_mount(self) -> None:
-        """Focus the saved profiles; or the first empty field, if some fields are filled or no profile is saved."""
+        """Focus the list of saved profiles; if there is none or some fields are filled, focus the first empty field."""
         draft = self._draft
         if self._profiles and not (draft.server or draft.app_id or draft.uid):
             self.query_one(OptionList).focus()
@@ -114,18 +114,18 @@ class LoginScreen(Screen[None]):
             self._focus_first_empty()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        """Log in with a saved profile."""
+        """Fill in the fields with the saved profile, and request a login with its saved session."""
         chosen = self._profiles[event.option_index]
         for name in ("server", "app_id", "uid"):
             self.query_one(f"#{name}", Input).value = getattr(chosen, name)
         self._request_login(chosen, Secret())
 
     def on_input_submitted(self) -> None:
-        """Log in."""
+        """Request a login with the fields, or show which one is empty."""
         self._log_in()
 
     def on_button_pressed(self) -> None:
-        """Log in."""
+        """Request a login with the fields, or show which one is empty."""
         self._log_in()
 
     def _log_in(self) -> None:

@@ -53,6 +53,7 @@ def neighbour_of(item: LiveMessage, me: str, now: int) -> Neighbour:
     """Return the facts about a message on which the lines of the next message depend.
 
     Args:
+        item: the message.
         me: the user's own uid.
         now: the time of a message that is not sent yet, in seconds since 1970.
     """

@@ -25,9 +25,9 @@ from tailwire.tui.wording import Place, error_text, name_of, preview_of
 from tailwire.wire.entities import BaseMessage, TextMessage
 
 TYPING_SECONDS = 8.0
-"""Seconds between two reports that the user is still typing."""
+"""Minimum seconds between two reports to the server that the user is typing."""
 MAX_SEARCHED_PAGES = 10
-"""The maximum number of pages that are read to show an old message."""
+"""The maximum number of pages that `Pane.reveal` loads to find an old message."""
 OLDER_PAGE_SIZE = 50
 
 
@@ -91,10 +91,10 @@ class Pane(Vertical):
 
     @property
     def client(self) -> ChatClient:
-        """The client of the open conversation.
+        """The client that `open` was called with last.
 
         Raises:
-            RuntimeError: before `open()`.
+            RuntimeError: `open` has not been called yet.
         """
         if self._client is None:
             raise RuntimeError("no conversation is open")
@@ -179,7 +179,7 @@ class Pane(Vertical):
         self.run_worker(self._run_quietly(self._client.mark_as_read(last)), group="read")
 
     async def _run_quietly(self, call: Any) -> None:
-        # Nobody waits for these reports: if one fails, the next message causes another.
+        # For reports such as typing and read marks: if one fails, it is only logged, because the next one follows soon.
         try:
             await call
         except CometChatException as e:

@@ -79,17 +79,17 @@ class UnreadThreads(MessageListener):
             self._on_change()
 
     def on_text_message_received(self, message: TextMessage) -> None:
-        """Record a reply."""
+        """Mark the message's thread if it is a reply, or remove the mark if the user wrote it."""
         self._received(message)
 
     def on_media_message_received(self, message: MediaMessage) -> None:
-        """Record a reply."""
+        """Mark the thread or remove its mark, as for a text message."""
         self._received(message)
 
     def on_custom_message_received(self, message: CustomMessage) -> None:
-        """Record a reply."""
+        """Mark the thread or remove its mark, as for a text message."""
         self._received(message)
 
     def on_interactive_message_received(self, message: InteractiveMessage) -> None:
-        """Record a reply."""
+        """Mark the thread or remove its mark, as for a text message."""
         self._received(message)

@@ -46,9 +46,10 @@ class Uploads:
     """The uploads of a chat.
 
     Args:
-        on_change: called when an upload begins, progresses or ends.
-        notify: called with a text for the user, and whether it reports a failure, when an upload ends that no window
-            shows.
+        chat: the client that sends the files.
+        on_change: called without arguments when an upload begins, progresses or ends.
+        notify: called when an upload ends that no window shows: with a text for the user, and True if it has failed or
+            was cancelled.
 
     Attributes:
         running: the uploads in progress, in the order in which they began.

@@ -63,7 +63,7 @@ class Viewport:
             self._go_to(*self.first())
 
     def _up_from(self, index: int, room: int) -> tuple[int, int]:
-        # Return where a window begins if it ends before this message.
+        # Return the first visible message and line if the last visible line is the one before the message `index`.
         while index > 0 and room > 0:
             index -= 1
             room -= self._height_of(index)

@@ -51,7 +51,7 @@ class ConnectionScreen(ModalScreen[None]):
         self._connection, self._folder = connection, folder
 
     def compose(self) -> ComposeResult:
-        """Yield the sentence, the history and the keys."""
+        """Yield the explanation of the connection, its history and the keys."""
         with Vertical() as box:
             box.border_title = "Connection"
             yield Static(id="sentence", markup=False)

@@ -42,7 +42,7 @@ class Acceptor:
         self._resume_timer: asyncio.TimerHandle | None = None
 
     def open(self, port: int) -> int:
-        """Listen on a port (0 takes a free one) and return it.
+        """Listen on a port of 127.0.0.1 (0 takes a free one), begin to accept, and return the port.
 
         Raises:
             OSError: the port cannot be used.
@@ -89,7 +89,7 @@ class Acceptor:
         self._watch()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening. Without effect if it does not listen; accepted sockets stay open."""
         if self._socket is not None:
             self._unwatch()
             self._socket.close()

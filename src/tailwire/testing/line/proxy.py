@@ -52,7 +52,7 @@ class FaultProxy:
 
     @property
     def open(self) -> int:
-        """Number of open connections."""
+        """Number of connections that are open or being opened."""
         return len(self._forwarder.pairs)
 
     @property
@@ -84,7 +84,7 @@ class FaultProxy:
 
     @property
     def delay(self) -> float:
-        """Additional delay in seconds, each way, until `restore()`."""
+        """Seconds by which data is delayed each way, in addition to the shape's latency; `restore()` sets it to 0."""
         return self._delay
 
     @delay.setter
@@ -109,11 +109,11 @@ class FaultProxy:
         self._forwarder.drop()
 
     def refuse(self) -> None:
-        """Close new connections at once, until `restore()`; open ones stay."""
+        """Until `restore()`, close new connections as soon as they are accepted; open ones stay."""
         self._refusing = True
 
     def swallow(self) -> None:
-        """Leave new connections unanswered until `restore()`, as if packets were lost; open ones stay."""
+        """Until `restore()`, leave attempts to connect unanswered, as if packets were lost; open connections stay."""
         self._acceptor.swallow()
 
     def half_open(self, new: bool = True) -> None:

@@ -29,7 +29,7 @@ def read_rate(text: str) -> float:
 
 
 def read_seconds(text: str) -> float:
-    """Parse a number of seconds.
+    """Parse a number of seconds, such as `0.3`.
 
     Raises:
         ValueError: unless the text is a number from 0 to 3600.

@@ -142,7 +142,7 @@ class Backend:
         self._sim.add_to_trace(NAME, "removed", send.id)
 
     async def _log_out(self, name: str) -> None:
-        # Revoke the token of one device, as a user does in the app's list of their devices.
+        # Revoke the token of a device, as an app's backend does when a user removes the device from a list of theirs.
         sim, device = self._sim, self._sim.devices[name]
         session = parts_of(device.chat).sessions.current if device.chat is not None else None
         if session is None or session.expired:

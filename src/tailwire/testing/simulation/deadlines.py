@@ -50,7 +50,7 @@ class DeadLines:
         loop.call_later(DETECTION_SECONDS + MARGIN_SECONDS, self._look, device, watched, loop.time())
 
     def _is_watched(self, device: Device, state: State) -> bool:
-        # A device that does not read, or whose delays are unbounded, detects it later.
+        # A device whose app is slow, or whose delays have no bound here, may detect it later.
         loop = virtual_loop()
         network = loop.network
         slow = network.jitter is not float or loop.executor_seconds is not float or device.blocks > 0
@@ -113,7 +113,7 @@ def why_not_back(device: Device) -> str:
     state = state_of(device)
     if state is None or state.phase is Phase.OPEN:
         return ""
-    # The app's backend answers as late as it likes. An attempt that waits too long for it ends, and a delay follows.
+    # The app's backend may take any time for a token. An attempt that waits too long for it fails, and a wait follows.
     waited = virtual_loop().time() - device.token_requested_until < ATTEMPT_SECONDS + MARGIN_SECONDS
     asks = device.token_requests[device.life] > 0 or waited
     waits = state.not_before is not None or asks or device.blocks

@@ -65,7 +65,7 @@ class Holes:
                     )
 
     def _undisturbed(self, device: Device) -> _Moment | None:
-        # Where something may hold up the connection, its requests or the app, there is no deadline.
+        # Return None if something may slow down the connection, its requests or the app: then there is no deadline.
         sim, loop, state = self._sim, virtual_loop(), state_of(device)
         if state is None or state.phase is not Phase.OPEN or state.app is not AppState.FOREGROUND:
             return None
@@ -89,8 +89,8 @@ class Holes:
             )
 
     def _is_owed(self, device: Device, missing: int) -> bool:
-        # Not its own message, none from before its login, none that was deleted or removed meanwhile, and none of a
-        # conversation that the user has deleted since.
+        # Return whether the device must receive a message: not one of its own, from before its login, deleted since, or
+        # of a conversation that the user has deleted since.
         if device.expected and missing <= device.expected[-1].after:
             return False
         send = next((send for send in self._sim.sends.values() if send.id == missing), None)

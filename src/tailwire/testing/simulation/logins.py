@@ -106,7 +106,7 @@ class Logins:
         device = self.sim.devices.get(name)
         if device is None or self.sim.plan.token_lifetime or self.sim.backup.restored:
             return  # tokens expire, or the restored copy does not know them
-        # An attempt may end with its token after a request has replaced that token.
+        # A request may have replaced the token since the rejected attempt to connect began, so compare both.
         if not self.revoked & {token_of(device), _token_of_attempt(device)}:
             self.wrong.append(f"login: the token of {name} was rejected, and nobody had revoked it")
 

@@ -132,14 +132,14 @@ def _check_stored(sim: Simulation, rows: list[dict[str, Any]]) -> None:
 
 
 def _is_refused_for_a_block(sim: Simulation, send: Send) -> bool:
-    # A later start of the app has sent it while one of the two users had blocked the other, and reports the refusal.
+    # Return whether a later life of the app has sent it, and reports that it was refused because of a block.
     device = sim.devices[send.by]
     queued = device.chat.queued_messages() if device.chat is not None else []
     return any(e.muid == send.muid and e.error is not None and e.error.code in BLOCKED for e in queued)
 
 
 def _check_reply_counts(reader: Any) -> None:
-    # Each message knows how many replies its thread has.
+    # The stored number of replies of each message is the number of messages in its thread.
     wrong = reader.execute(
         "SELECT m.id, m.reply_count, (SELECT count(*) FROM messages r WHERE r.parent_id = m.id) AS there"
         " FROM messages m WHERE m.reply_count <> there LIMIT 1"
@@ -195,7 +195,7 @@ def _check_statuses(device: Device) -> None:
 
 
 def _check_continuity(sim: Simulation, device: Device, reader: Any, memberships: list[Membership]) -> None:
-    # The continuity of each connection agrees with the gaps that were reported.
+    # The continuity that each connection reports agrees with the gaps that were reported.
     for stream in device.streams:
         require(not stream.wrong, f"continuity: {device.name}: {stream.wrong[:1]}")
         for begin, end in stream.exact_after:
@@ -264,13 +264,13 @@ def _check_received(
         most = 1 + device.may_repeat[number]
         require(count <= most, f"once: {device.name} received {number} {count} times, at most {most} are promised")
     cleared = oracle_of_changes.cleared_by(reader, device.uid)
-    # A message that was deleted when it was missed is not handed over, though a restored backup has it again.
+    # A device need not receive a message that was deleted before it could, even if a restored backup has it again.
     deleted = (
         {change.key[1] for change in device.changes if change.key[0] == "deleted"} if sim.backup.restored else set()
     )
     for row in rows:
         number, conversation = row["id"], row["conversation_id"]
-        # The same for a conversation that the user had deleted: a restored backup may not know of it.
+        # The same holds for a conversation that the user had deleted, if the restored backup is older than that.
         hidden = max(cleared.get(conversation, 0), sim.backup.cleared.get((conversation, device.uid), 0))
         if number in deleted or number <= hidden:
             continue

@@ -148,7 +148,8 @@ def _changes(
 
 
 def _is_removed_later(commits: Commits, row: dict[str, Any]) -> bool:
-    # A pin does not reach who comes after the user has deleted the conversation: there is none to show.
+    # Return whether the user has deleted the conversation after it was pinned: a device that connects later is then not
+    # notified of the pin.
     return any(
         (one.kind, one.uid, one.detail) == (ChangeKind.LIST_REMOVED, row["uid"], row["detail"])
         and one.number > row["number"]
@@ -157,7 +158,7 @@ def _is_removed_later(commits: Commits, row: dict[str, Any]) -> bool:
 
 
 def _of_list(row: dict[str, Any], uid: str) -> ExpectedChange:
-    # Plans do this with conversations of two users only.
+    # Return the expected change for an entry about a conversation of two users; plans have no others.
     other, kind = other_in(ConversationKey(row["detail"]), uid), row["kind"]
     key = ("conversation pin", other) if kind in _PINS else ("conversation", _LIST_EVENTS[kind], other)
     return ExpectedChange(key, _LISTS[kind], "conversation")

@@ -38,7 +38,7 @@ def unfounded_gap(
         received = {one.id for one in device.received if one.at < at and one.life == life}
         missing = [one.id for one in _theirs(commits, device, begin, at) if one.id <= end and one.id not in received]
         later = sum(one.id not in received and not one.is_change for one in _theirs(commits, device, end, at))
-        # What was lost when a backup was restored lies within a gap that begins at the last message that both know.
+        # Messages that were lost when a backup was restored may have been received, and lie in a gap nevertheless.
         inside = [
             one.id
             for one in device.received
@@ -82,8 +82,8 @@ def _theirs(commits: Commits, device: Device, begin: int, latest_at: float = flo
 
 
 def _is_edited_without(reader: sqlite3.Connection, number: int, memberships: list[Membership]) -> bool:
-    # Whether a message of the group was edited after the user had left: they may not see the edit, and the earlier
-    # text is gone. Ids tell the order, since the server's clock may go back.
+    # Return whether a message of the group was edited after the user had left: they may not see the edit, and the
+    # earlier text is gone. The order is that of ids, because the server's clock may go back.
     row = reader.execute("SELECT receiver_type FROM messages WHERE id = ?", (number,)).fetchone()
     for begin, end in memberships:
         if row is not None and row[0] == "group" and end is not None and begin <= number <= end:

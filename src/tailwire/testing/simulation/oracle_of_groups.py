@@ -22,7 +22,7 @@ def wrong_change(commits: Commits, device: Device, group: str) -> str:
 
 
 def _removals(commits: Commits, device: Device, group: str) -> str:
-    # Each member hears once of each deletion of the group. The device that deleted it need not.
+    # Each member is notified once of each deletion of the group; the device that deleted it need not be.
     key = ("conversation", "groupRemoved", group)
     theirs = [change for change in commits.removals if change.detail == group and device.uid in change.members]
     received = [one for one in device.changes if one.key == key]
@@ -44,7 +44,7 @@ def _is_owed(change: Change, device: Device) -> bool:
 
 
 def _transfers(commits: Commits, device: Device, group: str) -> str:
-    # Who is a member until the end hears who owns the group.
+    # A user who was a member at the last transfer and still is must be notified of the new owner.
     theirs = [
         one
         for one in commits.transfers
@@ -76,6 +76,7 @@ def _is_member_since(commits: Commits, device: Device, transfer: Transfer) -> bo
 
 
 def _caused(commits: Commits, device: Device, transfer: Transfer) -> bool:
-    # Whether the device made the transfer, so that it is not notified. It was logged with the transfer.
+    # Return whether the device itself made the transfer, so that it is not notified. The change log has an entry of the
+    # same time.
     logged = (one for one in commits.changes if one.kind == ChangeKind.GROUP and one.at == transfer.at)
     return any(change.device in device.resources for change in logged)

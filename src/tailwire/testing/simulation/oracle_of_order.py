@@ -58,7 +58,7 @@ def wrong_event(commits: Commits, device: Device, lost: set[int]) -> str:
     for about, happened in _taken_back_for_nothing(commits, device):
         history[about].append(happened)
     for life, stream in enumerate(device.streams, 1):
-        # What an earlier start of the app received may come again if that was killed.
+        # Messages that an earlier life of the app received may come again if that was killed.
         before = {one.id for one in device.received if one.life < life}
         found = _wrong_in(stream.sequence, history, before | lost)
         if found:
@@ -67,8 +67,8 @@ def wrong_event(commits: Commits, device: Device, lost: set[int]) -> str:
 
 
 def _taken_back_for_nothing(commits: Commits, device: Device) -> Iterator[tuple[tuple[Any, ...], _Happened]]:
-    # A device reports to its app that it has removed a message from the saved ones, also one that was not among them.
-    # The server commits no change then.
+    # Yield the events for which the server has committed no change: if an app removes a message from the saved ones
+    # that was not among them, its own listeners are notified nevertheless.
     made = [one for one in commits.changes if one.kind == ChangeKind.UNSAVED and one.device in device.resources]
     for number, calls in device.unsaved.items():
         left = list(calls)
@@ -103,10 +103,10 @@ def _wrong_in(
 
 
 def _first_wrong(history: list[_Happened], received: list[tuple[Event, float]]) -> tuple[str, Any] | None:
-    # Each event is matched with one that has happened and that was not received before. Of two that
-    # happened at nearly the same time, either may arrive first while a client is connected. What the device itself
-    # did arrives at once, even without a connection: before what it has missed. What the server has lost on the way
-    # arrives with the next page of history.
+    # Match each received event with a committed one that no earlier event was matched with. Of two that were committed
+    # at nearly the same time, either may arrive first. Two kinds may arrive at any time (`out_of_order`): what the
+    # device itself did, which its app is notified of at once, and what the server lost, which comes with a page of
+    # history.
     left, newest = list(history), 0.0
     for event, at in received:
         matching = [one for one in left if one.event == event and one.at <= at]
@@ -115,7 +115,7 @@ def _first_wrong(history: list[_Happened], received: list[tuple[Event, float]]) 
         following = [one for one in matching if one.out_of_order or one.at >= newest - CONCURRENT_SECONDS]
         if not following:
             return "sequence", (event, at)
-        # Of equal events it is the one that may arrive at any time, so that the others keep their order.
+        # Prefer a committed event that may arrive at any time, so that the others keep their order.
         match = next((one for one in following if one.out_of_order), following[0])
         left.remove(match)
         if not match.out_of_order:

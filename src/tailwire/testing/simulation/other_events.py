@@ -23,10 +23,10 @@ Note = Callable[[tuple[Any, ...], Any], None]
 
 
 class OtherEvents(MessageListener, GroupListener):
-    """Records what listeners receive besides new messages.
+    """Records what listeners receive besides new messages. Add it as a message listener and as a group listener.
 
     Args:
-        note: called with the key of what changed, and its new value.
+        note: called with what changed, and its new value.
     """
 
     def __init__(self, note: Note) -> None:
@@ -155,7 +155,7 @@ class Stream:
 
 
 def _key_and_value(event: e.Event) -> tuple[tuple[Any, ...], Any] | None:
-    # What an event changes, and its new value; None for events that do not change an object.
+    # Return what an event changes and its new value, as for `Note`; None if it changes no object.
     match event:
         case e.MessageReceived(message):
             return ("message", message.id), True

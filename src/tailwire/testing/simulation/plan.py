@@ -123,7 +123,7 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         who = chance.choice(DEVICES) if kind in ("device", "line") else kind
         made.append(Step(wait, who, what, _value(chance, who, what)))
         if what in _USER_ACTIONS and follow and chance.random() < 0.25:
-            # A fault while the action is pending.
+            # Add a fault that soon follows, so that it happens while the action is pending.
             after = chance.choice(follow)
             made.append(Step(round(chance.uniform(*SHORT), 5), who, after, _value(chance, who, after)))
     if seed % 3 == 2:

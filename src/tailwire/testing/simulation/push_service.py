@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {"push_contact": "mailto:admin@example.com", "push_ta
 
 @cache
 def _keys() -> dict[str, str]:
-    # The same for all: nothing is decrypted.
+    # Return the keys of a subscription. They are the same for all devices, because nothing is decrypted.
     key = ec.derive_private_key(7, ec.SECP256R1())
     return {"p256dh": to_base64url(uncompressed_point(key.public_key())), "auth": to_base64url(bytes(16))}
 

@@ -38,7 +38,7 @@ MARK = "start"
 
 
 def _rounded(number: float) -> int:
-    # Rounds as PostgreSQL rounds a decimal.
+    # Round as PostgreSQL rounds a decimal.
     return math.floor(round(number, 3) + 0.5)
 
 

@@ -204,7 +204,7 @@ class SimulatedServer:
         )
         events = await self.parts.store.webhooks.wanted_events((Event(TRIGGER),))
         answer = await self.parts.store.lane.submit(Entry(draft, unit, events=events))
-        # No await until everything is published, so that the order is that of the ids.
+        # There is no await from here until everything is published, so that publications are in the order of the ids.
         number, ended = (answer.id, None) if unit is None else (answer.message_id, answer.ended)
         if ended is not None:
             return

@@ -174,7 +174,7 @@ class SharedStore:
         Raises:
             Refused: reads fail now (`fails`).
         """
-        # Two statements at the same time, in either order: what is committed in between is seen by one of them.
+        # The two reads happen one after the other, in either order: only the second sees what is committed in between.
         messages: list[LoggedMessage] = []
         changes: list[LoggedChange] = []
 

@@ -99,7 +99,7 @@ class Simulation:
     # The run.
 
     async def begin(self) -> None:
-        """Start a server with users and a group, and log all devices in."""
+        """Start the server, create the users and the group, start all devices and log them in."""
         if self.plan.has_pushes:
             self.logins.service.listen()
         await self._start_server()
@@ -150,7 +150,7 @@ class Simulation:
             held = parts is not None and parts.driver.state.held  # by disconnect(): only connect() ends it
             if hints or held or not device.auto:
                 device.run(ignore_errors(chat.connect()))
-        # No hint ends the wait for the next attempt.
+        # Without hints nothing ends the waits between attempts, so wait long enough below.
         if hints:
             self.broken += await disconnected_devices(
                 [device for device in waiting if device.name not in failed_logins]
@@ -162,7 +162,7 @@ class Simulation:
                 continue
             is_out = chat.get_logged_in_user() is None or parts_of(chat).sessions.require().expired
             if device.name in failed_logins or is_out:
-                # The first login since the recovery may have used a connection that was cut: it gets a second one.
+                # The first login after the faults may fail because it used a connection that had been cut: try twice.
                 again = failed_logins.get(device.name, False)
                 if not await device.run(device.log_in(new_token=again)) and device.name not in failed_logins:
                     await device.run(device.log_in(new_token=again))

@@ -29,7 +29,7 @@ async def _read(chat: Any, _: Any, device: Device) -> None:
 
 
 def _wanted(kind: str, method: str, *values: Any, wanted: bool) -> Any:
-    # A call that sets something on the last message that the device has received, or takes it back.
+    # Return a handler that sets something on the message that the device received last, or undoes that.
     def handle(sim: Simulation, device: Device, _: Any) -> None:
         chat = device.chat
         if chat is not None and chat.get_logged_in_user() is not None and device.received:

@@ -18,7 +18,7 @@ SECOND_PROCESS = ("second", "second close", "second kill")
 
 
 def _after_some(steps: list[Step], chance: random.Random, share: float, more: Callable[[], list[Step]]) -> list[Step]:
-    # Return the steps, with more of them after a share.
+    # Return the steps; after each of them, with the probability `share`, those that `more` returns are inserted.
     made = []
     for step in steps:
         made.append(step)

@@ -125,7 +125,7 @@ class UpgradeRefuser(_FirstRequest):
 
 
 class _ReplacedTransport:
-    # The server's transport of a connection whose response is replaced.
+    # The transport for the server's protocol on a connection whose response is replaced.
     def __init__(self, transport: Any, answer: bytes) -> None:
         self._transport = transport
         self._answer = answer

@@ -29,7 +29,7 @@ class Names:
         return self.addresses.get(name, [name])
 
     def infos(self, name: str, port: int) -> list[Info]:
-        """Return what `getaddrinfo` returns for a name."""
+        """Return the addresses of a name in the form that `getaddrinfo` returns, with a port."""
         return [_info(address, port) for address in self.of(name)]
 
     def move(self, name: str, address: str) -> list[str]:

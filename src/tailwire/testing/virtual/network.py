@@ -143,7 +143,7 @@ class Network:
             raise ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number")
 
     def _factory_for(self, device: str, address: str, port: int) -> tuple[Factory, Context]:
-        # The factory for a new connection: the middlebox's, or the server's.
+        # Return the protocol factory for a new connection, that of a middlebox or of the server, and its context.
         factory, context = self._listening.get(port, (None, None))
         if address in self.names.refused:
             factory = None
@@ -326,10 +326,10 @@ class Network:
             transport.half_open = transport.half_open or transport.address in old
 
     def restore(self) -> None:
-        """End all faults of the network, and remove all lines, portals, proxies and addresses.
+        """End all faults of the network, and remove all access lines, middleboxes and addresses of names.
 
-        If nothing was delivered (`swallowing`), all connections are reset. `delay` and `jitter` stay, and so do the
-        faults of open connections (`half_open`, `cut_amid`).
+        If `swallowing` was set, all connections are reset. `delay` and `jitter` stay, and so do the faults that were
+        set for open connections (`half_open`, `cut_amid`).
         """
         if self.swallowing:
             self.drop()

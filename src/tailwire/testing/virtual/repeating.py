@@ -10,7 +10,7 @@ from typing import Any
 from tailwire.testing.virtual.middleboxes import Factory, headers_of
 
 MAX_REQUEST_BYTES = 64 * 1024
-"""No copy is kept of longer requests, such as uploads."""
+"""Longer requests, such as uploads, are passed on without a copy; so is what follows on their connection."""
 
 
 class Repeater:

@@ -30,7 +30,8 @@ class StoppingLoop(VirtualLoop):
     def __init__(self) -> None:
         super().__init__()
         self._stopped: dict[str, list[asyncio.Handle]] = {}  # what waits for the process to continue
-        # Replaces a handle that is taken out, because the loop counts the ready handles before it runs them.
+        # Takes the place of a handle that is removed from the ready ones, whose number must not change: the loop counts
+        # them before it runs them.
         self._empty = asyncio.Handle(_do_nothing, (), self)
         self._empty.cancel()
 

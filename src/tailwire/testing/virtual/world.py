@@ -94,7 +94,7 @@ class VirtualSdkWorld(SdkWorld):
         return await super().open_wire(url, headers, tls, proxy or "", moved)
 
     def http_client(self, tls: ssl.SSLContext | None, proxy: str | None = None) -> Any:
-        """Return an HTTP client. It ignores `tls`, because a context is slow to make, and proxies."""
+        """Return an HTTP client. The arguments are ignored: making a TLS context is slow, and there are no proxies."""
         import httpx2
 
         return httpx2.AsyncClient(verify=False, timeout=httpx2.Timeout(15.0, connect=8.0), trust_env=False)
@@ -115,7 +115,7 @@ class VirtualServerWorld(ServerWorld):
         self.wall_offset = 0.0
 
     def seconds(self) -> int:
-        """Return whole seconds since 1970."""
+        """Return whole seconds since 1970 by the virtual wall clock of the server's machine."""
         return int(EPOCH + virtual_loop().time() + self.wall_offset)
 
     def milliseconds(self) -> int:
