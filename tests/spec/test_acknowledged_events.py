@@ -216,13 +216,18 @@ async def test_too_many_unacknowledged_events_pause_reading(stage: Stage, monkey
     reading.cancel()
 
 
-async def test_events_without_a_position_need_no_acknowledgement(stage: Stage):
+async def test_changes_of_the_connection_need_no_acknowledgement(stage: Stage):
     _bob, events = await bob_with_stream(stage, MemorySessionStore())
     async for event in events:
         if isinstance(event, ConnectionChanged) and event.status is CONNECTED:
             break
     assert events.not_done == 0
     events.done(event)
+    assert events.not_done == 0
+
+
+async def test_acknowledgement_of_what_no_stream_returned_raises_a_type_error(stage: Stage):
+    _bob, events = await bob_with_stream(stage, MemorySessionStore())
     with pytest.raises(TypeError, match="pass what the stream returned"):
         events.done("an id")
 

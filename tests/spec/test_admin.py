@@ -84,7 +84,7 @@ async def test_client_logs_in_with_a_backend_token_until_it_is_revoked(stage: St
     assert await code_of(other.chat.login_with_auth_token(second.token)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
-async def test_messages_on_behalf_of_a_user_are_theirs(stage: Stage):
+async def test_backend_sends_edits_reacts_and_deletes_on_behalf_of_a_user(stage: Stage):
     admin = stage.admin()
     bob = await stage.enter("bob")
     sent = await admin.messages.send(TextMessage(receiver="bob", text="hello"), on_behalf_of="alice")
@@ -119,7 +119,7 @@ async def test_message_is_stored_once_if_the_response_is_lost(stage: Stage):
     assert [m.id for m in await admin.messages.between("alice", "bob").first()] == [sent.id]
 
 
-async def test_concurrent_messages_keep_their_order(stage: Stage):
+async def test_messages_sent_concurrently_by_a_backend_are_stored_in_the_order_of_the_calls(stage: Stage):
     admin = stage.admin()
     texts = [str(n) for n in range(30)]
     await asyncio.gather(*(
@@ -241,7 +241,7 @@ async def test_webhook_is_created_changed_listed_and_deleted(stage: Stage):
     assert await code_of(admin.webhooks.get("w")) == "ERR_WEBHOOK_NOT_FOUND"
 
 
-async def test_webhook_is_ensured_at_each_start(stage: Stage):
+async def test_ensuring_a_webhook_creates_it_once_or_updates_it(stage: Stage):
     admin = stage.admin()
     secrets = ["whsec_" + base64.b64encode(bytes([n]) * 32).decode() for n in (1, 2)]
     receiver = Receiver()
@@ -313,7 +313,7 @@ async def test_uid_with_special_characters_does_not_become_another_path(stage: S
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "\ud800", None, 7])
-async def test_invalid_names_are_refused(stage: Stage, name):
+async def test_invalid_uids_guids_tokens_and_reactions_are_refused_and_change_nothing(stage: Stage, name):
     admin, alice = stage.admin(), await stage.enter("alice")
     await admin.groups.create(Group("g", "G"), owner="alice", members=[GroupMember("bob")])
     sent = await alice.say("bob", "hello")
@@ -353,22 +353,24 @@ async def test_closed_client_refuses_calls(stage: Stage):
 @pytest.mark.parametrize(
     ("app_id", "key", "host"), [("", "k", "http://h"), ("a", "", "http://h"), ("a", "k", "ftp://h"), ("a", "k", "")]
 )
-def test_invalid_arguments_are_refused(app_id, key, host):
+def test_admin_with_an_empty_app_id_or_key_or_an_invalid_host_is_refused(app_id, key, host):
     with pytest.raises(ValueError):
         Admin(app_id, AppSettingsBuilder().override_client_host(host).build(), key)
 
 
-def test_region_is_not_enough_because_the_key_would_go_to_another_company():
+def test_admin_with_a_region_but_without_a_host_is_refused():
     with pytest.raises(ValueError, match="the settings have no host"):
         Admin("a", AppSettingsBuilder().set_region("us").build(), "k")
     Admin("a", AppSettingsBuilder().set_region("us").override_admin_host("https://chat.example.com").build(), "k")
 
 
-async def test_key_is_not_disclosed(stage: Stage, caplog):
+async def test_api_key_is_neither_logged_nor_in_the_repr_of_the_admin_client(stage: Stage, caplog):
     admin = stage.admin()
     caplog.set_level(0)
     await admin.users.get("alice")
+    assert "/users/alice" in caplog.text  # the request is logged
     assert stage.server.api_key not in caplog.text
+    assert "Admin" in repr(admin)
     assert stage.server.api_key not in repr(admin)
 
 
@@ -422,7 +424,7 @@ async def test_users_are_listed_by_their_uids(stage: Stage):
     assert [u.uid async for u in admin.users.list(uids=["alice", "bob"])] == ["alice", "bob"]
 
 
-async def test_unknown_words_of_a_filter_are_refused(stage: Stage):
+async def test_unknown_values_of_the_filters_of_users_are_refused(stage: Stage):
     admin = stage.admin()
     for word in ({"status": "on"}, {"deactivated": "bogus"}):
         with pytest.raises(ValueError, match="give"):

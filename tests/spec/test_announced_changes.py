@@ -82,7 +82,7 @@ async def begin(stage: Stage) -> Scene:
 
 @spec("K2")
 @pytest.mark.parametrize("name", CHANGES)
-async def test_change_of_a_conversation_that_is_deleted_at_the_same_moment_is_refused_and_not_stored(
+async def test_pin_or_tags_of_a_conversation_that_is_deleted_at_the_same_moment_are_refused_and_not_stored(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     scene = await begin(stage)
@@ -106,7 +106,7 @@ async def test_change_of_a_conversation_that_is_deleted_at_the_same_moment_is_re
 
 @spec("K2")
 @pytest.mark.parametrize("name", CHANGES)
-async def test_change_of_a_conversation_that_is_deleted_and_back_before_it_is_stored_is_made(
+async def test_pin_or_tags_are_stored_if_a_message_restores_the_conversation_deleted_at_the_same_moment(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     scene = await begin(stage)
@@ -128,7 +128,7 @@ async def test_change_of_a_conversation_that_is_deleted_and_back_before_it_is_st
 
 
 @spec("K2")
-async def test_pin_that_overtakes_a_message_does_not_hide_it_from_live_lists(
+async def test_pin_during_which_a_message_arrives_does_not_hide_the_message_from_live_lists(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
     scene = await begin(stage)
@@ -216,7 +216,7 @@ async def test_change_of_a_group_with_a_new_owner_who_is_not_a_member_changes_no
 
 
 @pytest.mark.parametrize("name", CHANGES)
-async def test_change_that_is_overtaken_again_and_again_is_to_be_repeated(
+async def test_pin_or_tags_that_conflict_with_other_changes_at_each_attempt_are_refused_with_retry_after(
     stage: Stage, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     scene = await begin(stage)

@@ -14,7 +14,7 @@ def text(receiver: str, kind: str = "user") -> dict[str, object]:
     return {"receiver": receiver, "receiverType": kind, "data": {"text": "x"}}
 
 
-async def test_default_page_sizes_are_as_documented(stage):
+async def test_default_page_has_10_messages_and_100_entries_of_other_lists(stage):
     async with Rest(stage) as rest:
         for _ in range(12):
             await rest("POST", "/messages", behalf="bob", json=text("alice"))
@@ -178,7 +178,7 @@ async def test_live_receipts_carry_their_time(stage, kind):
     assert [*times.values()] == [0]
 
 
-async def test_pages_of_pinned_and_saved_messages_have_each_of_them_once(stage):
+async def test_pages_of_pinned_and_of_saved_messages_contain_each_message_once(stage):
     async with Rest(stage) as rest:
         numbers = [(await rest("POST", "/messages", behalf="bob", json=text("alice")))["id"] for _ in range(5)]
         order = [3, 0, 4, 1, 2]
@@ -221,13 +221,13 @@ async def test_auth_key_does_not_change_a_user(stage):
 @pytest.mark.parametrize(
     "path", ["/groups/g/banned_members", "/messages/1/reactions", "/bots/b/messages", "/data_import/users"]
 )
-async def test_operation_of_the_vendor_that_is_left_out_does_not_exist(stage, path):
+async def test_unsupported_operation_of_the_vendor_is_refused_as_unknown(stage, path):
     async with Rest(stage) as rest:
         await rest.refused("ERR_API_NOT_FOUND", "POST", path, json={})
 
 
 @pytest.mark.parametrize("trigger", ["before_message", "after_message", "after_connection_status_changed"])
-async def test_trigger_of_the_vendor_that_is_left_out_is_refused(stage, trigger):
+async def test_unsupported_trigger_of_the_vendor_is_refused(stage, trigger):
     async with Rest(stage) as rest:
         body = {"name": "W", "webhookUrl": "http://hooks.test/w", "triggers": [trigger]}
         await rest.refused("ERR_TRIGGER_NOT_FOUND", "POST", "/webhooks", json=body)

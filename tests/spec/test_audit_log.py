@@ -47,7 +47,7 @@ CHANGES = [
 ]  # fmt: skip
 
 
-async def test_listed_changes_with_a_key_have_an_entry_each(stage: Stage):
+async def test_changes_of_users_tokens_roles_groups_and_webhooks_with_an_api_key_have_one_entry_each(stage: Stage):
     async with Rest(stage) as rest:
         for method, path, body, _ in CHANGES:
             await rest(method, path, json=body)
@@ -67,7 +67,7 @@ async def test_listed_changes_with_a_key_have_an_entry_each(stage: Stage):
     assert by_target["PUT /webhooks/{id}", "w"] == "enabled"
 
 
-async def test_keys_and_tokens_are_named_by_ids_that_can_be_compared(stage: Stage):
+async def test_entries_name_api_keys_by_their_ids_and_contain_no_key_or_token(stage: Stage):
     async with Rest(stage) as rest:
         made = await rest("POST", "/apikeys", json={"name": "second", "scope": "fullAccess"})
         await rest("POST", "/users", json={"uid": "dora", "name": "Dora"}, headers={"apikey": made["apiKey"]})
@@ -105,7 +105,7 @@ async def test_refused_requests_are_not_recorded(stage: Stage):
         assert await entries(rest) == []
 
 
-async def test_writes_that_a_refused_request_has_begun_do_not_record_it_later(stage: Stage, monkeypatch):
+async def test_write_that_ends_after_its_request_was_refused_creates_no_entry(stage: Stage, monkeypatch):
     parts, refused_event, begun = stage.server.parts, asyncio.Event(), []
 
     async def later() -> None:
@@ -141,7 +141,7 @@ async def test_reads_and_sends_for_a_user_are_recorded_once_in_ten_minutes(stage
         assert len(await entries(rest, "onBehalfOf=alice&action=GET /users/{uid}")) == 2
 
 
-async def test_refused_read_does_not_keep_the_next_ones_out_of_the_log(stage: Stage):
+async def test_refused_read_does_not_suppress_the_entry_of_the_next_read(stage: Stage):
     async with Rest(stage) as rest:
         await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/nobody", behalf="alice")
         await rest("GET", "/users/bob", behalf="alice")
@@ -231,7 +231,7 @@ async def test_only_a_key_with_full_access_reads_the_log(stage: Stage):
         assert answer.status_code == 401
 
 
-async def test_audit_entries_are_written_to_the_log(stage: Stage, caplog):
+async def test_audit_entries_are_also_written_to_the_log_of_the_server(stage: Stage, caplog):
     caplog.set_level(logging.INFO, "tailwire.server")
     async with Rest(stage) as rest:
         await rest("DELETE", "/users/bob", json={})
@@ -272,7 +272,7 @@ async def test_change_is_undone_if_its_entry_cannot_be_written(stage: Stage):
 
 
 @pytest.mark.sqlite
-async def test_write_that_fails_leaves_the_entry_to_the_next_one(stage: Stage):
+async def test_entry_whose_write_failed_is_stored_with_the_next_write_that_changes_something(stage: Stage):
     store = stage.server.parts.store
     entry = AuditEntry("change", "actor", "action")
 

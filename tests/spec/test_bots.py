@@ -147,7 +147,7 @@ async def test_provided_token_must_belong_to_the_bot(stage: Stage):
             await asyncio.wait([task])
 
 
-async def test_bot_that_runs_is_not_served_a_second_time(stage: Stage):
+async def test_second_serve_of_a_running_bot_raises_an_error(stage: Stage):
     bot, store = a_bot(stage), MemorySessionStore()
     async with serving(stage, bot, store):
         await until(lambda: store.load(stage.server.app_id) is not None)
@@ -173,7 +173,7 @@ async def test_refused_login_ends_the_bot(stage: Stage):
             await asyncio.wait([task])
 
 
-async def test_revoked_token_loses_no_running_reply(stage: Stage):
+async def test_token_revoked_during_a_callback_loses_no_reply(stage: Stage):
     bot, alice, store, errors, taken = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), [], []
 
     @bot.on_message
@@ -266,7 +266,9 @@ async def test_shutdown_cancels_long_handlers_and_keeps_their_messages(stage: St
     assert runs == ["one", "one"]
 
 
-async def test_concurrent_replies_are_stored_once_each_in_any_order(stage: Stage):
+async def test_concurrent_replies_are_stored_once_each_although_the_repeated_callback_sends_them_in_reverse(
+    stage: Stage,
+):
     bot, alice, store, runs = a_bot(stage), await stage.enter("alice"), MemorySessionStore(), []
 
     @bot.on_message

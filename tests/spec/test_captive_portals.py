@@ -34,7 +34,7 @@ async def test_queued_messages_wait_behind_a_portal_and_are_sent_later(stage: St
     assert [m.text async for m in bob.chat.messages(uid="alice")] == ["1", "0"]
 
 
-async def test_errors_name_the_responder_and_the_remedy(stage: Stage):
+async def test_login_error_behind_a_proxy_names_the_response_and_what_to_check(stage: Stage):
     actor = stage.actor()
     await actor.chat.init()
     with in_its_place(stage, ANSWERS["maintenance"][0]), pytest.raises(CometChatException) as caught:
@@ -144,9 +144,14 @@ async def test_unexpected_error_does_not_end_the_outbox(stage: Stage, monkeypatc
     await bob.ears.until(lambda: bob.ears.texts == ["at last", "and on"])
 
 
-async def test_missing_or_changed_file_is_reported_as_such(stage: Stage, tmp_path):
+async def test_upload_of_a_file_that_is_missing_or_shrinks_meanwhile_is_reported_as_an_invalid_file(
+    stage: Stage, tmp_path
+):
     alice = await stage.enter("alice", auto=False)
     path = tmp_path / "note.txt"
+    with pytest.raises(CometChatException) as caught:
+        await alice.chat.upload_attachments("bob", "user", [path])
+    assert caught.value.code == "ERR_INVALID_FILE_OBJECT"
     path.write_bytes(b"x" * 100_000)
 
     def cut_it(name, sent, size):
@@ -157,7 +162,7 @@ async def test_missing_or_changed_file_is_reported_as_such(stage: Stage, tmp_pat
     assert caught.value.code == "ERR_INVALID_FILE_OBJECT"
 
 
-async def test_raising_on_progress_does_not_end_the_upload(stage: Stage, caplog):
+async def test_exception_of_on_progress_does_not_end_the_upload(stage: Stage, caplog):
     alice = await stage.enter("alice", auto=False)
 
     def fail(name, sent, size):
@@ -208,14 +213,14 @@ async def behind_a_busy_proxy(stage: Stage):
 
 
 @pytest.mark.parametrize("does", [to_the_foreground, to_another_network])
-async def test_wait_that_a_proxy_asked_for_is_ended_by_the_foreground_and_the_network(stage: Stage, does):
+async def test_foreground_or_a_network_change_ends_the_delay_that_a_proxy_asked_for(stage: Stage, does):
     alice, back = await behind_a_busy_proxy(stage)
     does(alice)
     await alice.ears.until(lambda: alice.status is CONNECTED, 120)
     assert stage.now - back < 5 + 2
 
 
-async def test_wait_of_an_hour_that_a_proxy_asked_for_counts_as_a_minute(stage: Stage):
+async def test_delay_of_an_hour_that_a_proxy_asked_for_lasts_about_a_minute(stage: Stage):
     alice, back = await behind_a_busy_proxy(stage)
     await alice.ears.until(lambda: alice.status is CONNECTED, 120)
     assert 30 < stage.now - back < 75

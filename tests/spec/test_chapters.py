@@ -137,11 +137,15 @@ async def test_reply_to_a_reply_or_to_a_message_of_another_conversation_is_refus
     await assert_refused("ERR_WRONG_MESSAGE_THREAD", bob.say("carol", "elsewhere", parent_message_id=parent.id))
 
 
-async def test_user_follows_a_thread_and_ends_this(stage):
+async def test_thread_is_listed_for_a_user_from_subscribe_to_unsubscribe(stage):
     alice = await stage.enter("alice")
     parent = await alice.say("bob", "parent")
-    assert "subscribed" in await alice.chat.subscribe_to_thread(parent.id)
-    assert "unsubscribed" in await alice.chat.unsubscribe_from_thread(parent.id)
+    async with Rest(stage) as rest:
+        assert await rest("GET", "/threads", as_="alice") == []
+        assert "subscribed" in await alice.chat.subscribe_to_thread(parent.id)
+        assert [thread["id"] for thread in await rest("GET", "/threads", as_="alice")] == [str(parent.id)]
+        assert "unsubscribed" in await alice.chat.unsubscribe_from_thread(parent.id)
+        assert await rest("GET", "/threads", as_="alice") == []
 
 
 async def test_quote_contains_the_message_that_it_names(stage):
@@ -200,7 +204,7 @@ async def test_last_delivered_message_is_the_last_that_was_handed_over_to_the_ap
     assert bob.chat.get_last_delivered_message_id() == received[2].id
 
 
-async def test_messages_from_one_on_are_marked_as_unread_and_listed_as_such(stage):
+async def test_message_marked_as_unread_and_all_later_ones_are_listed_as_unread(stage):
     _, bob, received = await enter_with_three_unread(stage)
     await bob.chat.mark_conversation_as_read(await bob.chat.get_conversation("alice"))
     assert (await bob.chat.mark_message_as_unread(received[1])).unread_message_count == 2
@@ -216,7 +220,7 @@ async def test_receipts_of_a_message_are_listed_with_their_times(stage):
     assert (receipt.sender.uid, bool(receipt.delivered_at), bool(receipt.read_at)) == ("bob", True, True)
 
 
-async def test_one_mark_covers_the_conversation_and_its_threads(stage):
+async def test_marking_a_message_as_read_or_unread_covers_the_conversation_and_its_threads(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
 
     async def unread() -> int:
@@ -315,7 +319,7 @@ async def test_message_that_only_a_deleted_user_had_not_read_is_read_by_all_when
 
 @pytest.mark.parametrize("how", ["deleted", "deactivated"])
 @pytest.mark.parametrize("kind", ["user", "group"])
-async def test_sender_can_read_a_message_although_one_who_had_read_it_is_no_longer_there(stage, kind, how):
+async def test_message_stays_read_when_a_user_who_had_read_it_is_deleted_or_deactivated(stage, kind, how):
     alice, bob, carol = [await stage.enter(uid) for uid in ("alice", "bob", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     for member in (bob, carol):
@@ -471,7 +475,7 @@ async def test_user_changes_their_name_metadata_and_tags(stage):
     assert (changed.name, changed.metadata, changed.tags) == ("Bobby", {"k": 1}, ["t"])
 
 
-async def test_users_are_listed_in_pages_and_iterated_from_where_a_request_is(stage):
+async def test_users_are_fetched_in_pages_and_iterated_from_the_next_page_of_the_request(stage):
     alice, names = await stage.enter("alice"), ["Alice", "Bob", "Carol"]
     request = UsersRequestBuilder().set_limit(2).build(alice.chat)
     assert [u.name for _ in range(3) for u in await request.fetch_next()] == names
@@ -527,7 +531,7 @@ async def test_blocked_users_are_listed_by_direction_and_word_and_hidden_on_requ
         assert [u.uid for u in await builder.build(chat).fetch_next()] == uids
 
 
-async def test_nobody_or_oneself_cannot_be_blocked(stage):
+async def test_blocking_nobody_or_oneself_fails(stage):
     alice = await stage.enter("alice")
     await assert_refused("EMPTY_USERS_LIST", alice.chat.block_users([]))
     assert await alice.chat.block_users(["alice"]) == {"alice": "fail"}
@@ -682,7 +686,7 @@ async def test_pinned_message_is_listed_and_reported_to_both_users(stage):
     await alice.ears.until(lambda: alice.ears.all("unpinned") == [sent.id])
 
 
-async def test_list_whose_filter_for_pins_is_turned_off_again_keeps_its_place_in_both_directions(stage):
+async def test_request_whose_filters_are_turned_off_again_is_paged_from_its_message_in_both_directions(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     ids = [(await bob.say("alice", str(n))).id for n in range(6)]
     builder = MessagesRequestBuilder().set_uid("bob").set_pinned().set_pinned(False).set_saved(False)

@@ -10,6 +10,7 @@ import pytest
 
 from harness import CONNECTED, DISCONNECTED, Stage
 from rest import Rest
+from tailwire.server.config import SECRET_SETTINGS
 from tailwire.server.setting_sources import sources
 
 
@@ -155,12 +156,14 @@ async def test_settings_are_listed_with_their_values_and_without_secrets(stage: 
             "meaning": "the port to listen on; 0 picks a free one",
         }  # fmt: skip
         assert await rest("GET", "/processes")
-        stage.server._settings = replace(stage.server._settings, s3_secret_key="hidden-1", s3_access_key="hidden-2")
+        hidden = {name: f"hidden-{name}" for name in SECRET_SETTINGS}
+        stage.server._settings = replace(stage.server._settings, **hidden)
         await stage.server.stop()
         await stage.server.start()
         answer = await rest.answer("GET", "/configuration")
         assert "hidden" not in answer.text
-        assert '"name":"s3_secret_key","value":"***"' in answer.text
+        for name in SECRET_SETTINGS:
+            assert f'"name":"{name}","value":"***"' in answer.text
 
 
 def test_source_of_a_setting_is_the_argument_then_the_variable_then_the_file(tmp_path):
@@ -172,7 +175,7 @@ def test_source_of_a_setting_is_the_argument_then_the_variable_then_the_file(tmp
 
 
 @pytest.mark.parametrize("ended", ["revoked", "after a grace", "without the scope"])
-async def test_stream_ends_with_its_key(stage: Stage, ended: str):
+async def test_stream_of_stats_ends_when_its_api_key_ends_or_loses_its_scope(stage: Stage, ended: str):
     async with Rest(stage) as rest:
         stats = stage.server.parts.observers.stats
         key = (await rest("POST", "/apikeys", json={"name": "Dashboard", "scope": "fullAccess"}))["apiKey"]

@@ -32,7 +32,7 @@ CHANGES = {
 """What the pages request besides reads: method, path and body by the action in the audit log."""
 
 
-def test_listed_changes_are_all_that_the_pages_make():
+def test_list_of_tested_changes_contains_each_change_in_the_code_of_the_pages():
     code = "".join(file.body.decode() for path, file in read_page("console").items() if path.startswith("pages/"))
     # The path begins with a text, with `path("users", …)`, or with a constant that is the beginning of a path.
     begins = r'request\("(POST|PUT|PATCH|DELETE)", (?:"/(\w+)|`?(?:\$\{)?path\("(\w+)"|`\$\{([A-Z]+)\})'

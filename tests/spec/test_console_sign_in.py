@@ -172,7 +172,7 @@ async def test_responses_of_the_api_cannot_be_read_by_other_pages(stage: Stage):
             assert headers["cache-control"] == "no-store"
 
 
-async def test_session_ends_with_its_key(stage: Stage):
+async def test_session_ends_when_its_api_key_is_deleted(stage: Stage):
     async with Rest(stage) as rest:
         key = await rest("POST", "/apikeys", json={"name": "Console", "scope": "fullAccess"})
         link = (await rest("POST", "/console/links", headers={"apikey": key["apiKey"]}))["path"].partition("#")[2]

@@ -381,7 +381,7 @@ async def test_calls_about_groups_that_a_user_may_not_make_are_refused(stage: St
             await call
 
 
-async def test_group_with_a_password_is_joined_once(stage: Stage):
+async def test_second_join_of_a_group_with_a_password_is_refused(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.create_group(Group("safe", "Safe", type="password", password="sesame"))
     joined = await bob.chat.join_group("safe", "password", "sesame")

@@ -39,7 +39,7 @@ async def outcomes(actor: Actor, part: int) -> dict[str, BaseException | None]:
 @pytest.mark.slow
 @pytest.mark.thorough
 @pytest.mark.parametrize("kind", ANSWERS)
-async def test_every_call_reports_that_the_server_was_not_reached_when_a_stranger_answers(stage: Stage, kind: str):
+async def test_every_call_reports_that_the_server_was_not_reached_when_another_service_answers(stage: Stage, kind: str):
     answers, cause = ANSWERS[kind]
     alice = await once_connected(stage)
     with in_its_place(stage, answers):
@@ -105,7 +105,7 @@ async def test_every_call_of_the_connection_behind_an_intermediary_ends_as_docum
     assert ended == {name: expected for name, _, expected in made}
 
 
-async def test_wait_for_the_end_of_a_connection_raises_what_is_documented(stage: Stage):
+async def test_wait_disconnected_raises_a_timeout_error_while_connected(stage: Stage):
     alice = await stage.enter("alice")
     with pytest.raises(TimeoutError, match="connected"):
         await alice.chat.wait_disconnected(5)

@@ -58,7 +58,7 @@ async def test_lost_live_message_is_fetched_from_history(stage: Stage):
 
 
 @pytest.mark.spec("K1")
-async def test_message_of_this_device_does_not_hide_a_lost_one(stage: Stage):
+async def test_lost_message_is_fetched_although_this_device_has_sent_one_since(stage: Stage):
     alice, bob = [await stage.enter(uid) for uid in ("alice", "bob")]
     await bob.say("alice", "one")
     losing = LossyBroker(stage)
@@ -82,7 +82,7 @@ async def test_message_of_this_device_does_not_hide_a_lost_one(stage: Stage):
 
 
 @pytest.mark.spec("K1")
-async def test_own_message_sent_while_disconnected_leaves_the_hole_to_catch_up(stage: Stage):
+async def test_own_message_sent_while_disconnected_fetches_no_missed_message_before_the_next_connection(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     await alice.chat.connect()
     await bob.say("alice", "one")
@@ -156,7 +156,7 @@ async def test_lost_removal_from_a_group_is_detected_by_the_user_who_joins_again
         assert device.ears.statuses.count(CONNECTED) == 1
 
 
-async def test_removal_that_the_user_knows_delays_nothing_when_they_join_again(stage: Stage):
+async def test_known_removal_from_a_group_does_not_delay_messages_after_the_next_join(stage: Stage):
     alice, carol = [await stage.enter(uid) for uid in ("alice", "carol")]
     await alice.chat.create_group(Group("team", "Team"))
     for n in range(3):
@@ -172,7 +172,7 @@ async def test_removal_that_the_user_knows_delays_nothing_when_they_join_again(s
             await carol.ears.until(lambda: bool(carol.ears.all("kicked")))
 
 
-async def test_only_a_client_that_names_itself_receives_the_predecessor_of_its_message(stage: Stage):
+async def test_only_a_request_with_the_client_header_receives_the_id_of_the_previous_message(stage: Stage):
     async with Rest(stage) as rest:
         body = {"receiver": "bob", "receiverType": "user", "data": {"text": "x"}}
         for _ in range(2):

@@ -207,8 +207,19 @@ async def test_listener_that_could_never_be_called_is_refused(stage: Stage, list
 
 
 @pytest.mark.parametrize("listener", [Widget(), Wide()])
-async def test_listener_with_other_methods_or_any_arguments_is_accepted(stage: Stage, listener):
-    stage.actor().chat.add_message_listener("ears", listener)
+async def test_listener_with_other_methods_or_any_arguments_is_called(stage: Stage, listener, monkeypatch):
+    heard: list[str] = []
+    original = type(listener).on_text_message_received
+
+    def hear(self, *anything, **named):
+        original(self, *anything, **named)
+        heard.append(anything[0].text)
+
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    alice.chat.add_message_listener("other", listener)
+    monkeypatch.setattr(type(listener), "on_text_message_received", hear)
+    await bob.say("alice", "hello")
+    await alice.ears.until(lambda: heard == ["hello"])
 
 
 async def test_invalid_arguments_fail_before_any_request(stage: Stage):

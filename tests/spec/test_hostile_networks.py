@@ -89,7 +89,7 @@ async def test_send_of_one_user_is_not_sent_as_the_next_user(stage: Stage):
 
 
 @spec("I10")
-async def test_nothing_starts_after_aclose(stage: Stage):
+async def test_closed_client_sends_no_message_and_opens_no_connection(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     http = alice.chat._parts.http
     await alice.chat.aclose()
@@ -158,7 +158,7 @@ async def test_outbox_entry_of_a_previous_user_is_closed_and_sent_when_they_log_
 
 
 @spec("K1")
-async def test_mismatched_history_page_is_requested_again(stage: Stage, monkeypatch):
+async def test_history_page_that_a_middlebox_repeats_is_requested_again(stage: Stage, monkeypatch):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     bob.chat.set_app_state("background")
     for n in range(60):

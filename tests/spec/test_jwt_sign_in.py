@@ -239,7 +239,9 @@ async def test_rotated_key_is_found_and_the_old_one_ends(stage: Stage, idp: Iden
         assert await uid_or_code(rest, old) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
-async def test_withdrawn_key_ends_without_a_jwt_of_a_new_one(stage: Stage, idp: IdentityProvider):
+async def test_jwt_of_a_withdrawn_key_is_refused_after_ten_minutes_without_any_jwt_of_another_key(
+    stage: Stage, idp: IdentityProvider
+):
     idp.listen()
     async with Rest(stage) as rest:
         assert await uid_or_code(rest, idp.sign("alice")) == "alice"

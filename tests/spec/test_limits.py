@@ -138,7 +138,7 @@ async def test_client_that_floods_again_without_waiting_is_ignored(stage: Stage,
 
 
 @pytest.mark.sqlite  # whose work can be made slow on virtual time
-async def test_unprocessed_frames_stay_in_the_network(stage: Stage, some_frames):
+async def test_server_stops_reading_a_socket_while_its_earlier_frames_are_unprocessed(stage: Stage, some_frames):
     bob = await stage.enter("bob")
     sent = await bob.say("alice", "hello")
     sessions = stage.server.parts.actions.sessions
@@ -342,7 +342,7 @@ async def test_each_receiver_counts_towards_the_limit(stage: Stage, few_to_many)
 
 
 @pytest.mark.parametrize(("own", "app", "limit"), [(60, 6000, "15"), (6000, 60, "60")])
-async def test_nearer_of_two_rate_limits_is_reported(stage: Stage, tmp_path, own, app, limit):
+async def test_tighter_of_the_limits_of_the_user_and_of_the_app_is_reported(stage: Stage, tmp_path, own, app, limit):
     await stage.server.stop()
     use_limits(stage, tmp_path, sends_per_minute=own, standard_per_minute=app)
     await stage.server.start()

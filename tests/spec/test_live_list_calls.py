@@ -105,7 +105,7 @@ async def test_live_conversations_show_the_presence_of_users(stage: Stage):
     assert live.items[0].conversation.conversation_with.status == "offline"
 
 
-async def test_queued_messages_keep_their_place_and_key(stage: Stage):
+async def test_queued_message_keeps_its_position_and_key_when_it_is_sent(stage: Stage):
     alice, bob = await pair(stage, outbox=True)
     await bob.say("alice", "before")
     live = await alice.chat.live_messages(uid="bob")
@@ -269,7 +269,7 @@ async def test_waiting_reader_ends_when_its_list_is_closed(stage: Stage):
         await waiting
 
 
-async def test_dropped_reader_is_released(stage: Stage):
+async def test_iterator_of_changes_without_references_is_released_by_its_list(stage: Stage):
     alice, _ = await pair(stage)
     live = await alice.chat.live_messages(uid="bob")
     changes = live.changes()

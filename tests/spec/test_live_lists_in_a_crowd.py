@@ -81,7 +81,7 @@ async def test_many_edits_do_not_hide_older_messages(stage: Stage):
     assert texts == [*map(str, range(40)), *["y"] * 5]
 
 
-async def test_message_behind_many_edits_is_found_in_a_few_steps(stage: Stage, monkeypatch):
+async def test_message_before_many_edits_is_loaded_in_fewer_than_ten_calls(stage: Stage, monkeypatch):
     monkeypatch.setattr("tailwire.sdk.live.messages.MAX_FRUITLESS_REQUESTS", 2)
     monkeypatch.setattr("tailwire.sdk.live.messages.PAGE_SIZE", 10)
     alice, bob = await enter_group(stage)
@@ -142,7 +142,7 @@ async def test_events_of_another_conversation_do_not_rebuild_the_list(stage: Sta
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit, ValueError])
-async def test_callback_that_raises_an_exception_affects_neither_other_callbacks_nor_the_position(
+async def test_exception_of_a_callback_affects_neither_other_callbacks_nor_the_saved_position(
     stage: Stage, caplog, error
 ):
     caplog.set_level(logging.CRITICAL, "tailwire")

@@ -786,7 +786,7 @@ async def test_login_of_the_saved_user_needs_no_network(stage: Stage):
 
 
 @spec("C12")
-async def test_login_of_the_saved_user_lifts_a_disconnect(stage: Stage):
+async def test_login_of_the_saved_user_connects_again_after_disconnect(stage: Stage):
     bob = await stage.enter("bob")
     await bob.chat.disconnect()
     await bob.chat.login("bob", auth_key=stage.server.auth_key)

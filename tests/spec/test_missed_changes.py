@@ -224,7 +224,7 @@ async def test_member_removed_while_a_page_is_read_receives_what_came_before(
 
 
 @spec("K2")
-async def test_member_removed_again_and_again_while_a_page_is_read_receives_it_later(
+async def test_member_removed_and_added_repeatedly_during_catch_up_receives_the_page_at_a_later_attempt(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ):
     """The owner of the group cannot keep the server reading for one request: it is refused, and repeated later."""

@@ -109,7 +109,7 @@ async def test_lost_connection_is_retried_without_limit(stage: Stage):
 
 
 @spec("C12")
-async def test_disconnect_holds_until_connect_or_the_next_foreground(stage: Stage):
+async def test_disconnect_lasts_until_connect_or_the_next_foreground(stage: Stage):
     alice = await stage.enter("alice")
     assert await alice.chat.disconnect() == "Web socket disconnection successful"
     await stage.pass_time(600)
@@ -371,7 +371,7 @@ async def test_disconnect_while_connecting_abandons_the_attempt(stage: Stage, au
 
 
 @spec("C16", "C17")
-async def test_connect_joins_a_pending_attempt(stage: Stage):
+async def test_concurrent_calls_of_connect_share_one_attempt(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     together = await asyncio.gather(*(alice.chat.connect() for _ in range(5)))
     assert together == ["Web socket connection successful"] * 5
@@ -381,7 +381,7 @@ async def test_connect_joins_a_pending_attempt(stage: Stage):
 
 
 @spec("C17", "T4")
-async def test_connect_ends_a_wait(stage: Stage):
+async def test_connect_ends_the_delay_before_the_next_attempt(stage: Stage):
     alice = await stage.enter("alice")
     stage.network.cut()
     await stage.pass_time(300)
@@ -396,13 +396,15 @@ async def test_connect_ends_a_wait(stage: Stage):
 
 
 @spec("C20", "T5")
-async def test_online_hint_ends_a_wait(stage: Stage):
+async def test_online_hint_ends_the_delay_before_the_next_attempt(stage: Stage):
     alice = await stage.enter("alice")
     stage.network.cut()
     alice.chat.set_network("offline")
     await stage.pass_time(300)
     assert alice.status is not CONNECTED
     stage.network.restore()
+    await stage.pass_time(1)
+    assert alice.status is DISCONNECTED  # it waits before the next attempt
     before = stage.now
     alice.chat.set_network("online")
     await alice.wait_connected()
@@ -423,7 +425,7 @@ async def test_online_hint_replaces_a_hanging_attempt(stage: Stage):
 
 
 @spec("C21", "T3")
-async def test_offline_hint_only_probes(stage: Stage):
+async def test_offline_hint_closes_the_socket_only_if_the_probe_fails(stage: Stage):
     alice = await stage.enter("alice")
     alice.chat.set_network("offline")
     await stage.pass_time(60)
@@ -603,7 +605,7 @@ async def test_invalid_reason_names_are_refused(stage: Stage, state):
     assert alice.status is CONNECTED
 
 
-async def test_number_of_reasons_is_limited(stage: Stage):
+async def test_background_reasons_are_limited_to_a_hundred(stage: Stage):
     alice = await stage.enter("alice")
     for n in range(100):
         alice.chat.set_app_state("background", reason=f"window {n}")

@@ -52,7 +52,7 @@ async def test_online_users_are_not_counted_with_a_forged_pass(stage):
         assert answer.status_code == 401
 
 
-async def test_session_reports_are_accepted_and_discarded(stage):
+async def test_session_reports_are_answered_with_success(stage):
     async with Rest(stage) as rest:
         for path in ("/ping", "/user_sessions"):
             assert await rest("POST", path, headers={"apikey": ""}, json={"device": "d"}) == {"success": True}

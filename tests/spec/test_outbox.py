@@ -70,7 +70,7 @@ async def test_event_stream_and_listener_receive_each_change_of_a_queued_message
 
 
 @spec("K5")
-async def test_restored_connection_ends_the_outbox_wait(stage: Stage):
+async def test_restored_connection_ends_the_delay_of_the_outbox(stage: Stage):
     alice, bob = await stage.enter("alice", outbox=True), await stage.enter("bob")
     stage.network.cut()
     alice.chat.queue_message(text("soon"))

@@ -507,13 +507,15 @@ async def test_endpoints_that_are_not_allowed_are_never_reached(stage):
         await rest("POST", "/notifications/push/v1/failed/retry")
 
 
-async def test_endpoint_without_tls_is_refused_unless_targets_are_set(stage):
+async def test_push_endpoint_without_tls_is_refused_unless_push_targets_is_set(stage):
     browser = await push_service(stage, push_targets="")
     async with Rest(stage) as rest:
         body = {"platform": "web_push", "pushToken": browser.subscription("x")}
         await rest.refused(
             "INVALID_WEB_PUSH_SUBSCRIPTION", "POST", "/notifications/push/v1/tokens", as_="bob", json=body
         )
+        await restart_with(stage)  # with the push service as a target
+        assert (await register(rest, browser, "bob"))["uid"] == "bob"
 
 
 async def test_invalid_tokens_are_refused_with_the_documented_codes(stage):

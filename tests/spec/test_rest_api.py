@@ -438,9 +438,11 @@ async def test_messages_are_listed_by_the_id_of_their_conversation_to_its_partic
         await rest.refused("ERR_CONVERSATION_NOT_FOUND", "GET", "/messages?conversationId=group_g", as_="carol")
 
 
-async def test_conversation_without_messages_is_marked_as_delivered(stage):
+async def test_marking_a_conversation_without_messages_as_delivered_succeeds_and_creates_none(stage):
     async with Rest(stage) as rest:
-        await rest("POST", "/users/bob/conversation/delivered", as_="alice", json={})
+        done = await rest("POST", "/users/bob/conversation/delivered", as_="alice", json={})
+        assert done["success"]
+        assert await rest("GET", "/conversations", as_="alice") == []
 
 
 async def test_conversation_is_not_marked_up_to_an_invalid_message_id(stage):

@@ -124,7 +124,7 @@ async def test_database_without_its_id_file_is_another_store(stage: Stage, tmp_p
 
 
 @pytest.mark.spec("K1")
-async def test_position_without_a_mark_is_compared_by_store_name(stage: Stage, tmp_path):
+async def test_position_saved_by_an_earlier_client_version_is_compared_by_the_name_of_the_store(stage: Stage, tmp_path):
     alice, store = await stage.enter("alice", auto=False), MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     await alice.say("bob", "before")

@@ -120,7 +120,7 @@ async def test_gap_is_reported_even_if_no_message_is_left(stage: Stage):
         assert bob.ears.all("gap") == []
 
 
-async def test_continuity_of_the_connection_reports_the_gap(stage: Stage):
+async def test_connected_event_reports_the_gap_of_removed_messages(stage: Stage):
     store = MemorySessionStore()
     bob = await stage.enter("bob", store=store)
     async with Rest(stage) as rest:

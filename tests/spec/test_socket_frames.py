@@ -195,7 +195,7 @@ async def test_load_is_reported_to_clients_with_the_feature_when_it_begins_and_e
     [({}, 2.0), ({"returns_per_second": 0.3}, 13.3), ({"returns_per_second": 0.1}, 30.0)],
     indirect=["settings"],
 )
-async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
+async def test_restart_window_announced_to_clients_follows_the_setting_returns_per_second(
     stage: Stage, settings: dict[str, Any], within: float
 ):
     await stage.enter("alice")
@@ -212,7 +212,7 @@ async def test_clients_are_asked_to_spread_over_the_time_that_all_of_them_need(
 
 
 @pytest.mark.parametrize("settings", [{"returns_per_second": 0.3}], indirect=True)
-async def test_clients_are_counted_again_for_each_restart(stage: Stage, settings: dict[str, Any]):
+async def test_restart_window_counts_only_the_clients_of_the_same_restart(stage: Stage, settings: dict[str, Any]):
     await stage.enter("alice", auto=False)
     gateway = stage.server.parts.gateway
     for count, within in ((4, 13.3), (2, 6.7)):
@@ -247,7 +247,7 @@ async def test_wrong_tokens_are_refused_and_their_number_is_limited(stage: Stage
     assert (failures["invalid pass"], failures["too many guesses"]) == (codes.count(4501), codes.count(1013))
 
 
-async def test_client_that_connects_under_load_receives_what_is_omitted(stage: Stage):
+async def test_client_that_connects_under_load_receives_the_list_of_omitted_kinds_of_events(stage: Stage):
     await stage.enter("alice")
     stage.server.parts.overload.set(Level.PRESENCE)
     async with raw_socket(stage, "alice", auth=False) as ws:

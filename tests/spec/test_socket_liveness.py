@@ -78,7 +78,7 @@ async def test_client_of_a_slow_app_stays_connected(stage: Stage):
 
 
 @spec("T3")
-async def test_silent_foreign_client_is_pinged_before_it_is_disconnected(stage: Stage):
+async def test_websocket_client_that_never_sends_but_answers_pings_stays_connected(stage: Stage):
     """Any WebSocket client answers the protocol's own ping by itself, so one that never pings is not taken for dead."""
     alice = await stage.enter("alice")
     bob = await stage.enter("bob")

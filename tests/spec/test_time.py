@@ -158,7 +158,7 @@ async def test_attempt_times_out_after_ten_seconds(stage: Stage):
 
 
 @spec("I7", "T1")
-async def test_socket_abandoned_by_its_reader_is_not_read_further(stage: Stage):
+async def test_socket_closed_after_a_sleep_beyond_the_window_delivers_no_later_message(stage: Stage):
     alice, bob = await stage.enter("alice", auto=False), await stage.enter("bob")
     await alice.chat.connect()
     alice.chat.set_app_state("background")

@@ -223,8 +223,9 @@ async def test_unknown_and_invalid_names_of_files_are_refused(stage):
         await rest.refused("ERR_BAD_REQUEST", "GET", "/files/%00")
 
 
-async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
-    await restart_with(stage, tmp_path, max_file=1000)
+async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path, monkeypatch):
+    await restart_with(stage, tmp_path, max_file=500_000)
+    written = record_writes(monkeypatch)
     async with Rest(stage) as rest:
         fields = {"receiver": "bob", "receiverType": "user", "type": "file", "data": "{}"}
         await rest.refused(
@@ -233,13 +234,15 @@ async def test_oversized_file_is_refused_while_it_is_read(stage, tmp_path):
             "/messages",
             as_="alice",
             data=fields,
-            files={"files[]": ("a", b"x" * 100_000)},
+            files={"files[]": ("a", b"x" * 5_000_000)},
         )
+        assert 0 < sum(written) <= 500_000
+        assert stage.kept() == stage.arriving() == set()
         await rest.refused(
             "ERR_FILE_SIZE_EXCEEDED", "POST", "/files/upload-url", as_="alice",
-            json={"files": {"f": {"name": "a", "size": 1001}}},
+            json={"files": {"f": {"name": "a", "size": 500_001}}},
         )  # fmt: skip
-        await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a", b"x" * 1000)})
+        await rest("POST", "/messages", as_="alice", data=fields, files={"files[]": ("a", b"x" * 500_000)})
 
 
 async def test_pictures_of_one_user_do_not_hold_up_those_of_another(stage, monkeypatch):

@@ -42,7 +42,7 @@ def text_to(receiver: str, metadata: str = "{}", kind: str = "user", **more: Any
 @pytest.mark.parametrize(
     ("value", "details"), [(TOO_DEEP, "64 deep"), (TOO_LONG, "64 digits"), (TOO_LARGE, "floating point")]
 )
-async def test_free_json_is_bounded_in_messages_threads_users_and_groups(stage: Stage, value, details):
+async def test_deep_long_or_large_values_in_free_form_json_are_refused_in_requests(stage: Stage, value, details):
     free = f'{{"a":{value}}}'
     custom = f'"receiver":"bob","receiverType":"user","category":"custom","type":"t","data":{{"customData":{free}}}'
     interactive = custom.replace("custom", "interactive")
@@ -72,7 +72,7 @@ async def test_free_json_is_bounded_in_messages_threads_users_and_groups(stage: 
 
 
 @pytest.mark.parametrize("value", [TOO_DEEP, TOO_LONG, TOO_LARGE, "[" * 20_000, "[" * 20_000 + "]" * 20_000])
-async def test_free_json_is_bounded_in_frames(stage: Stage, caplog, value):
+async def test_deep_long_or_large_values_in_free_form_json_are_refused_in_frames(stage: Stage, caplog, value):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for kind, body in (
         ("transient_message", f'{{"data":{{"a":{value}}}}}'),

@@ -273,7 +273,7 @@ async def restart_with(stage: Stage, **settings: Any) -> None:
     await stage.server.start()
 
 
-async def test_concurrent_guesses_are_limited_like_sequential_ones(stage: Stage):
+async def test_concurrent_guesses_of_a_group_password_are_limited(stage: Stage):
     settings = {**UNLIMITED, "wrong_passwords_per_minute": 10}
     await restart_with(stage, **settings)
     async with Rest(stage) as rest:
@@ -320,7 +320,7 @@ async def test_evicted_token_closes_its_sockets(stage: Stage):
 # Threads, roles, blocks, and earlier messages.
 
 
-async def test_unreadable_threads_are_not_listed(stage: Stage):
+async def test_threads_of_a_group_are_not_listed_for_a_user_banned_from_it(stage: Stage):
     async with Rest(stage) as rest:
         await make_locked_group(rest, "bob", "carol")
         root = (await rest("POST", "/messages", json=text_message("g", "SECRET", "group"), as_="alice"))["id"]

@@ -19,6 +19,7 @@ from rest import Rest
 from tailwire.server.app import assemble
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
+from tailwire.server.rules.triggers import TRIGGERS
 from tailwire.server.store import migrate
 from tailwire.server.telemetry.exposition import as_text
 
@@ -412,12 +413,14 @@ async def test_delivery_of_a_rolled_back_transaction_is_not_counted(stage):
         assert store.deliveries.waiting_counts() == {}
 
 
-async def test_triggers_are_listed(stage):
+async def test_all_triggers_are_listed_and_accepted_by_a_webhook(stage):
     async with Rest(stage) as rest:
         listed = await rest("GET", "/webhooks/triggers")
-        assert {t["trigger"] for t in listed} >= {"message_sent", "group_member_scope_changed"}
+        names = [t["trigger"] for t in listed]
+        assert names == list(TRIGGERS)
         assert all(t["description"] for t in listed)
-        await rest("POST", "/webhooks", json={**Receiver().hook, "triggers": [t["trigger"] for t in listed]})
+        made = await rest("POST", "/webhooks", json={**Receiver().hook, "triggers": names})
+        assert sorted(made["triggers"]) == sorted(names)
 
 
 async def test_webhook_whose_id_is_part_of_another_path_is_refused(stage):

@@ -119,7 +119,7 @@ async def filled(rest: Rest, path: str) -> str:
     return path
 
 
-def test_examples_have_all_parts_and_parts_are_replaced():
+def test_helper_fills_each_field_of_an_example_and_replaces_one_field():
     components = {"Inner": {"type": "object", "properties": {"uids": {"type": "array", "items": {"type": "string"}}}}}
     schema = {"type": "object", "properties": {"inner": {"$ref": "#/c/Inner"}, "on": {"type": "boolean"}}}
     value = example(schema, components)
