@@ -49,7 +49,7 @@ def test_errors_name_the_setting_or_its_source(tmp_path, arguments, environment,
         load(arguments, environment, str(file))
 
 
-def test_missing_file_is_named(tmp_path):
+def test_error_about_a_missing_settings_file_names_it(tmp_path):
     with pytest.raises(BadSetting, match="nowhere"):
         load({}, {}, str(tmp_path / "nowhere"))
 

@@ -66,7 +66,7 @@ async def test_chore_that_another_process_has_added_is_done_within_an_hour():
     await cleanup.close()
 
 
-async def test_remove_due_waits_for_a_prevented_chore_while_it_has_patience():
+async def test_remove_due_waits_up_to_the_given_seconds_for_a_chore_that_cannot_run_yet():
     chores, start = Chores(), int(asyncio.get_running_loop().time())
     chores.due.append(start)
     chores.prevented = {start, start + 1, start + 2}
@@ -76,7 +76,7 @@ async def test_remove_due_waits_for_a_prevented_chore_while_it_has_patience():
     await cleanup.close()
 
 
-async def test_remove_due_returns_once_its_patience_has_ended():
+async def test_remove_due_returns_after_the_given_seconds_although_a_chore_still_cannot_run():
     chores, start = Chores(), int(asyncio.get_running_loop().time())
     chores.due.append(start)
     chores.prevented = set(range(start, start + HOUR))

@@ -35,7 +35,7 @@ class RecordingBroker:
         ),
     ],
 )
-def test_changes_of_lists_go_to_sockets_with_the_feature_lists(publish, subjects):
+def test_frames_of_type_conversation_list_go_only_to_sockets_with_the_feature_lists(publish, subjects):
     broker = RecordingBroker()
     publish(Delivery(broker, "app", "http://server"))  # type: ignore[arg-type]
     assert {subject for subject, _ in broker.published} == subjects
@@ -51,7 +51,7 @@ def joined() -> MessageRow:
     )  # fmt: skip
 
 
-def test_join_message_names_the_end_of_the_last_membership_on_every_server():
+def test_join_message_is_published_with_the_end_of_the_last_membership_on_every_server():
     broker = RecordingBroker()
     delivery = Delivery(broker, "app", "http://server")  # type: ignore[arg-type]
     delivery.publish_message(Stored(joined(), new=True, predecessor_id=7, membership_end=5), b"{}", "alice-phone")
@@ -70,7 +70,7 @@ def test_join_message_names_the_end_of_the_last_membership_on_every_server():
         (False, 7, 5, {}),
     ],
 )
-def test_response_names_what_precedes_the_message_for_clients_that_ask(chained, before, ended, added):
+def test_response_names_the_preceding_message_only_for_clients_that_asked_for_it(chained, before, ended, added):
     caller = ALICE._replace(chained=chained)
     json_ = for_sender(caller, b'{"id":9}', Stored(joined(), new=True, predecessor_id=before, membership_end=ended))
     assert json.loads(json_) == {"id": 9, **added}

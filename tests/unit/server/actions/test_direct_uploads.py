@@ -75,7 +75,7 @@ class Bucket:
         self.ended.append(key)
 
 
-async def test_forms_are_stored_with_the_limits_of_their_user():
+async def test_issued_upload_forms_are_stored_together_with_the_limits_of_their_user():
     bucket = Bucket()
     assert bucket.uploads.form("a", "alice", "a.txt", 30) == ("https://bucket", {"key": "a", "size": "30"})
     await bucket.uploads.issue("alice", {"a": 30, "b": 12})
@@ -84,7 +84,7 @@ async def test_forms_are_stored_with_the_limits_of_their_user():
     assert bucket.issued == [(forms, FormLimits(100, 1000, now - 86_400, now - 60))]
 
 
-async def test_forms_for_this_server_itself_do_not_count():
+async def test_no_upload_form_is_made_or_stored_when_files_are_uploaded_through_the_server():
     bucket = Bucket()
     bucket.direct = False
     assert bucket.uploads.form("a", "alice", "a.txt", 30) is None
@@ -92,14 +92,14 @@ async def test_forms_for_this_server_itself_do_not_count():
     assert bucket.issued == []
 
 
-async def test_forms_of_a_backend_are_not_limited():
+async def test_upload_forms_of_the_system_user_are_neither_stored_nor_limited():
     bucket = Bucket()
     await bucket.uploads.issue(SYSTEM_USER, {"a": 30})
     assert bucket.issued == []
 
 
 @pytest.mark.parametrize("result", [FormResult.TOO_MANY, FormResult.OVER_QUOTA])
-async def test_forms_beyond_the_limits_are_refused(result: FormResult):
+async def test_upload_forms_beyond_the_limits_of_a_user_are_refused(result: FormResult):
     bucket = Bucket()
     bucket.form_result = result
     with pytest.raises(Refused) as caught:
@@ -108,7 +108,7 @@ async def test_forms_beyond_the_limits_are_refused(result: FormResult):
     assert ("1000 forms" in str(caught.value.details)) == (result is FormResult.TOO_MANY)
 
 
-async def test_uploaded_file_is_recorded():
+async def test_accepted_upload_is_recorded_and_its_form_ends():
     bucket = Bucket()
     row = await bucket.uploads.accept_upload(KEY)
     assert row is not None
@@ -118,7 +118,7 @@ async def test_uploaded_file_is_recorded():
     assert (bucket.ended, bucket.removed, bucket.closed) == ([KEY], [], [])
 
 
-async def test_files_of_a_backend_have_no_quota():
+async def test_file_of_the_system_user_is_recorded_without_a_quota():
     bucket = Bucket(uid=SYSTEM_USER)
     await bucket.uploads.accept_upload(KEY)
     assert bucket.added[0][1] == 0
@@ -140,7 +140,7 @@ async def test_file_that_is_too_large_is_removed(size: int, result: FileResult, 
     assert (bucket.removed, bucket.ended, bucket.closed) == ([KEY], [KEY], [KEY])
 
 
-async def test_file_above_the_limit_of_all_files_is_removed_whatever_its_form_says():
+async def test_file_above_the_general_size_limit_is_removed_although_its_form_allows_the_size():
     bucket = Bucket(51)
     bucket.arrived.file = DirectFile("alice", "a.txt", 60)
     with pytest.raises(Refused) as caught:
@@ -149,7 +149,7 @@ async def test_file_above_the_limit_of_all_files_is_removed_whatever_its_form_sa
     assert (bucket.removed, bucket.ended, bucket.closed) == ([KEY], [KEY], [KEY])
 
 
-async def test_file_that_another_request_has_accepted_is_kept():
+async def test_file_that_another_request_has_already_recorded_is_kept():
     bucket = Bucket()
     bucket.result = FileResult.EXISTS
     bucket.record = "the record"
@@ -157,7 +157,7 @@ async def test_file_that_another_request_has_accepted_is_kept():
     assert (bucket.removed, bucket.ended) == ([], [])
 
 
-async def test_file_that_was_removed_does_not_come_back_by_its_form():
+async def test_upload_whose_file_was_recorded_and_removed_before_is_removed():
     bucket = Bucket()
     bucket.result = FileResult.EXISTS
     assert await bucket.uploads.accept_upload(KEY) is None

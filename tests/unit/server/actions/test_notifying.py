@@ -87,7 +87,7 @@ class Examined:
 
 
 @pytest.mark.parametrize(("removed", "begins_after"), [(False, "mike"), (True, "")])
-async def test_receivers_of_a_message_do_not_count_as_notified_of_one_before_it_that_was_removed(
+async def test_receivers_examined_before_an_interruption_are_skipped_only_for_the_message_they_were_examined_for(
     removed: bool, begins_after: str
 ):
     """A server has ended after the receivers up to mike of message 6."""
@@ -98,7 +98,7 @@ async def test_receivers_of_a_message_do_not_count_as_notified_of_one_before_it_
     await examined.notifier.close()
 
 
-async def test_progress_within_a_message_names_that_message_also_after_one_that_was_removed():
+async def test_progress_within_a_message_is_stored_with_the_id_directly_below_it_although_that_message_was_removed():
     examined = Examined(7, NotificationProgress(5, "mike", 3), pages=1)
     await examined.notifier.start()
     await asyncio.sleep(2)
@@ -108,7 +108,9 @@ async def test_progress_within_a_message_names_that_message_also_after_one_that_
 
 
 @pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), KeyError("unexpected")], ids=["refused", "unexpected"])
-async def test_message_is_examined_again_after_an_error(error: Exception, caplog: pytest.LogCaptureFixture):
+async def test_message_is_examined_for_notifications_again_after_an_error(
+    error: Exception, caplog: pytest.LogCaptureFixture
+):
     examined = Examined(6, NotificationProgress(5, "", 0))
     examined.errors = [error, error]
     await examined.notifier.start()
@@ -121,7 +123,7 @@ async def test_message_is_examined_again_after_an_error(error: Exception, caplog
 
 
 @pytest.mark.parametrize("turns", range(5))
-async def test_notifier_of_several_servers_is_closed_although_a_message_has_just_come(turns: int):
+async def test_notifier_that_waits_for_another_server_can_be_closed_when_a_message_has_just_come(turns: int):
     """Another server examines messages; this one waits to be the one that does."""
     examined = Examined(6, NotificationProgress(6, "", 0), polls=True)
     examined.notifier.is_mine = lambda: False
@@ -132,3 +134,4 @@ async def test_notifier_of_several_servers_is_closed_although_a_message_has_just
         await asyncio.sleep(0)
     async with asyncio.timeout(60):
         await examined.notifier.close()
+    assert (examined.begun, examined.stored) == ([], [])

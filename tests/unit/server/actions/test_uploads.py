@@ -21,7 +21,7 @@ from tailwire.server.actions.uploads import clean_name, extension_of
         ("a.0123456789a", ""),
     ],
 )
-def test_extension_has_at_most_ten_plain_letters_and_digits(name: str, extension: str):
+def test_extension_of_other_than_one_to_ten_ascii_letters_and_digits_is_dropped(name: str, extension: str):
     assert extension_of(name) == extension
 
 
@@ -29,5 +29,5 @@ def test_extension_has_at_most_ten_plain_letters_and_digits(name: str, extension
     ("name", "clean"),
     [("../a.txt", "a.txt"), ("C:\\x\\a.txt", "a.txt"), (" .a.txt. ", "a.txt"), ("..", ""), ("a/", "")],
 )
-def test_name_has_no_folders_and_no_dots_around_it(name: str, clean: str):
+def test_cleaned_file_name_has_no_folders_and_no_dots_or_spaces_around_it(name: str, clean: str):
     assert clean_name(name) == clean

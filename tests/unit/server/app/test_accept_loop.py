@@ -95,7 +95,7 @@ async def test_burst_is_accepted_one_after_the_other_and_nothing_is_refused():
         assert received_by(late) == b"hello"
 
 
-async def test_without_a_limit_other_callbacks_run_in_between():
+async def test_burst_without_a_rate_limit_is_accepted_a_few_connections_per_turn_of_the_loop():
     async with Accepting() as accepting:
         accepting.connect(200)
         turns = 0
@@ -170,7 +170,7 @@ async def test_close_leaves_no_descriptor_open():
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts descriptors there")
-async def test_refused_connections_are_paced_too(descriptors):
+async def test_connections_refused_for_lack_of_descriptors_are_paced(descriptors):
     async with Accepting(per_second=10) as accepting:
         clients = accepting.connect(8)
         descriptors.take_all()

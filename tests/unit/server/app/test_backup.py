@@ -91,7 +91,7 @@ async def test_restored_store_does_not_reuse_ids(tmp_path):
     await again.close()
 
 
-async def test_restore_replaces_a_database_only_on_request_and_sets_it_aside(tmp_path):
+async def test_restore_replaces_an_existing_database_only_if_told_to_and_keeps_a_copy(tmp_path):
     target, database, uploads = await backed_up(tmp_path)
     store = await open_store(tmp_path / "data")
     await send(store)

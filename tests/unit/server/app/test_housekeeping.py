@@ -123,7 +123,7 @@ async def everything(server: Server, client: socket.socket) -> bytes:
     return data
 
 
-async def test_trickling_body_does_not_keep_a_connection_open():
+async def test_connection_whose_body_arrives_at_a_trickle_is_closed_within_two_windows():
     async with Server() as server:
         client = await server.begin(1000)
         begun = server.loop.time()
@@ -154,7 +154,7 @@ async def test_upload_of_ten_minutes_over_a_slow_line_is_not_closed():
         assert server.sizes == [600_000]
 
 
-async def test_short_outage_does_not_end_the_connection():
+async def test_upload_that_pauses_for_25_seconds_is_completed():
     async with Server() as server:
         client = await server.begin(40_000)
         await trickle(server, client, 1, 20_000, 25.0)
@@ -242,7 +242,7 @@ async def test_connections_are_accepted_half_as_fast_while_there_are_too_many():
         assert len(server.state.connections) == 45
 
 
-async def test_connections_of_an_address_are_limited_and_freed():
+async def test_connections_above_the_limit_of_an_address_are_closed_until_others_of_it_end():
     async with Server(per_address=5) as server:
         clients = [await server.connect() for _ in range(8)]
         await asyncio.sleep(0.2)

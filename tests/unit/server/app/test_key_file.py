@@ -25,7 +25,7 @@ def test_keys_are_read_back_and_only_readable_by_their_owner(tmp_path):
 
 
 @pytest.mark.parametrize("text", [None, "", "{}", "[1]", "null", '{"app_id": 5}', '{"app_id": "another"}', "\xff"])
-def test_invalid_file_has_no_keys(tmp_path, text):
+def test_missing_or_invalid_key_file_yields_no_keys(tmp_path, text):
     file = key_file(str(tmp_path))
     if text is not None:
         file.write_text(text, encoding="latin-1")

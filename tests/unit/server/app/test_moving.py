@@ -29,7 +29,9 @@ def passes(*measured: tuple[int, float]) -> list[Pass]:
         ([(90_000, 9.0), (200, 3.0), (5_000, 1.0)], [False, True, True]),  # once near, it stays near
     ],
 )
-def test_pass_is_near_when_another_would_not_be_shorter(measured: list[tuple[int, float]], near: list[bool]):
+def test_move_is_nearly_done_when_few_rows_have_changed_or_passes_become_no_shorter(
+    measured: list[tuple[int, float]], near: list[bool]
+):
     assert [done.near for done in passes(*measured)] == near
 
 

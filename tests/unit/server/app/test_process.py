@@ -22,7 +22,7 @@ print(len(os.listdir("/proc/self/fd")) < 20)
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the size of the table is read there")
-def test_descriptor_table_is_grown_at_the_start():
+def test_descriptor_table_has_room_for_all_connections_before_the_first_one():
     run = subprocess.run([sys.executable, "-c", GROWS_TABLE], capture_output=True, text=True, check=True).stdout.split()
     limit, most, table, few_are_open = run
     assert (limit, most) == ("5000", "4936")

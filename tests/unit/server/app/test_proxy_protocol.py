@@ -98,7 +98,7 @@ def test_invalid_headers_are_refused(data):
 
 
 @given(st.binary(max_size=MAX_LINE_BYTES + 20))
-def test_any_line_yields_an_address_or_is_refused(rest):
+def test_any_line_of_version_1_yields_an_address_or_none_or_is_refused(rest):
     try:
         client = read_line(b"PROXY " + rest)
     except BadHeader:
@@ -108,7 +108,7 @@ def test_any_line_yields_an_address_or_is_refused(rest):
 
 
 @given(st.binary(min_size=4, max_size=4), st.binary(max_size=300))
-def test_any_bytes_yield_an_address_or_are_refused(head, more):
+def test_any_bytes_of_version_2_yield_an_address_or_none_or_are_refused(head, more):
     try:
         client = read_binary(SIGNATURE + head, more)
     except BadHeader:
@@ -119,7 +119,7 @@ def test_any_bytes_yield_an_address_or_are_refused(head, more):
 
 
 @given(st.sampled_from((4, 6)), st.data(), st.integers(0, 65535), st.integers(0, 65535))
-def test_every_address_is_read_back(version, data, port, at):
+def test_every_address_is_read_from_headers_of_both_versions(version, data, port, at):
     client, server = data.draw(st.ip_addresses(v=version)), data.draw(st.ip_addresses(v=version))
     assert read_line(f"PROXY TCP{version} {client} {server} {port} {at}\r\n".encode()) == str(client)
     body = client.packed + server.packed + port.to_bytes(2, "big") + at.to_bytes(2, "big")

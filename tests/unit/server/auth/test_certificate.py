@@ -15,7 +15,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from tailwire.server.auth.certificate import self_signed
 
 
-def test_certificate_is_for_a_server_of_these_names_and_not_an_authority(tmp_path):
+def test_certificate_names_localhost_and_the_host_and_is_not_an_authority(tmp_path):
     file, _ = self_signed(tmp_path, "chat.test")
     made = x509.load_pem_x509_certificate(Path(file).read_bytes())
     assert not made.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -25,7 +25,7 @@ def test_certificate_is_for_a_server_of_these_names_and_not_an_authority(tmp_pat
     assert names.get_values_for_type(x509.DNSName) == ["localhost", "chat.test"]
 
 
-def test_certificate_is_made_once(tmp_path):
+def test_existing_certificate_and_key_are_used_again(tmp_path):
     file, key = self_signed(tmp_path, "chat.test")
     made = Path(file).read_bytes(), Path(key).read_bytes()
     assert self_signed(tmp_path, "chat.test") == (file, key)
@@ -48,7 +48,7 @@ async def serving(tmp_path):
 
 
 @pytest.mark.parametrize("strict", [False, True])
-async def test_python_trusts_the_certificate_only_by_its_file(tmp_path, strict):
+async def test_python_trusts_the_certificate_only_if_it_is_given_the_file(tmp_path, strict):
     server, port, file = await serving(tmp_path)
     async with server:
         context = ssl.create_default_context(cafile=file)
@@ -63,7 +63,7 @@ async def test_python_trusts_the_certificate_only_by_its_file(tmp_path, strict):
 
 
 @pytest.mark.slow
-async def test_node_trusts_the_certificate_only_by_its_file(tmp_path):
+async def test_node_trusts_the_certificate_only_if_it_is_given_the_file(tmp_path):
     node = shutil.which("node")
     if not node:
         pytest.skip("node is not installed")

@@ -22,7 +22,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.thread_priority import lower_priority
 
 
-async def test_hashed_password_is_verified():
+async def test_only_the_hashed_password_matches_its_hash():
     passwords = Passwords(World())
     stored = await passwords.hash("alice", "secret")
     assert "secret" not in stored
@@ -70,7 +70,7 @@ async def hashed_by_a_child() -> AsyncIterator[tuple[Passwords, dict[str, str]]]
         await passwords.close()
 
 
-async def test_single_password_needs_no_child_process():
+async def test_single_password_is_hashed_without_a_child_process():
     passwords = Passwords(World())
     await passwords.hash("alice", "secret")
     assert passwords._child.pid is None
@@ -89,7 +89,7 @@ async def test_several_passwords_are_hashed_by_a_child_process_in_the_same_way()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has this scheduling policy")
-async def test_child_process_has_the_scheduling_policy_for_idle_times():
+async def test_child_process_runs_under_the_idle_scheduling_policy():
     async with hashed_by_a_child() as (passwords, _):
         assert os.sched_getscheduler(passwords._child.pid) == os.SCHED_IDLE
 
@@ -97,7 +97,7 @@ async def test_child_process_has_the_scheduling_policy_for_idle_times():
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-async def test_child_process_that_fails_costs_no_password(number, caplog):
+async def test_passwords_are_checked_although_the_child_process_was_killed_or_stopped(number, caplog):
     async with hashed_by_a_child() as (passwords, stored):
         passwords._child._deadlines.update(idle=0.2, low=0.2)
         child = passwords._child._child

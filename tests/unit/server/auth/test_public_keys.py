@@ -17,7 +17,7 @@ def jwks(*keys: Any) -> bytes:
     return json.dumps({"keys": list(keys)}).encode()
 
 
-def test_private_parts_of_a_key_are_not_used():
+def test_only_the_public_part_of_a_private_key_is_read():
     from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
     for algorithm, private, public in (
@@ -56,7 +56,7 @@ def test_key_is_chosen_by_its_id_and_only_for_its_algorithm():
         jwks(jwk(EC, "a", use="enc"), jwk(EC, "b", key_ops=["sign"]), {**jwk(EC, "c"), "kid": 7}, None, 5),
     ],
 )  # fmt: skip
-def test_unusable_content_is_refused(content: bytes):
+def test_content_without_a_usable_key_is_refused(content: bytes):
     with pytest.raises(ValueError):
         read_keys(content)
 

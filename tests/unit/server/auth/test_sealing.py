@@ -23,7 +23,7 @@ def test_same_secret_is_sealed_differently_each_time():
     assert Sealer(KEY).seal("x") != Sealer(KEY).seal("x")
 
 
-def test_empty_text_is_not_sealed():
+def test_empty_text_stays_empty_when_it_is_sealed():
     assert Sealer(KEY).seal("") == Sealer(KEY).unseal("") == ""
 
 

@@ -59,8 +59,10 @@ def test_each_token_is_new_and_has_forty_random_characters():
     assert len(new_token("alice", World()).split("_")[-1]) == 40
 
 
-def test_different_texts_have_different_fingerprints():
-    assert fingerprint("a") != fingerprint("b")
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_different_texts_have_different_fingerprints(one: str, other: str):
+    assert (fingerprint(one) == fingerprint(other)) is (one == other)
+    assert fingerprint(one) not in (fingerprint(f"{one} "), fingerprint(f"{one}\0"), fingerprint(f"{one}a"))
 
 
 def test_password_is_stored_as_a_hash_that_only_it_matches():

@@ -69,7 +69,7 @@ def test_any_bytes_are_decoded_or_refused(data: bytes):
     ],
     ids=["nothing", "another version", "an unknown kind", "too few fields", "cut off", "not UTF-8"],
 )
-def test_news_of_another_version_is_refused(data: bytes):
+def test_data_that_is_malformed_or_of_another_version_is_refused_by_the_decoder(data: bytes):
     with pytest.raises(UnknownNews):
         decode(data)
 

@@ -161,7 +161,7 @@ async def test_credentials_are_not_sent_without_the_requested_encryption():
     assert seen == [b""]
 
 
-async def test_client_moves_to_another_server_with_its_subscriptions_when_one_is_lost():
+async def test_client_moves_with_its_subscriptions_to_another_nats_server_when_its_own_is_lost():
     with nats() as first, nats() as second:
         sender, _ = await broker(second.url)
         one, heard = await broker(f"nats://127.0.0.1:{first.port},127.0.0.1:{second.port}")
@@ -204,14 +204,16 @@ async def test_unsent_news_is_dropped_with_its_connection():
 
 
 @pytest.mark.slow
-async def test_connection_without_responses_is_replaced():
+async def test_connection_to_nats_without_responses_is_replaced():
     with nats() as server:
         async with CutLine(server.port) as line:
             one, heard = await broker(f"nats://127.0.0.1:{line.port}")
+            first = one._connection
             line.hold_answers()
             await heard.until("connection", 15)
             line.go_on()
             async with asyncio.timeout(10):
                 while not one.connected:
                     await asyncio.sleep(0.01)
+            assert one._connection not in (first, None)
             await one.close()

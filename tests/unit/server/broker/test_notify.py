@@ -73,7 +73,7 @@ async def test_publications_are_not_lost_while_the_connection_is_checked():
 
 
 @pytest.mark.virtual
-async def test_outdated_look_does_not_stop_publishing_after_another_process_has_arrived():
+async def test_publishing_continues_although_a_count_begun_before_another_process_arrived_found_none():
     connection, loop = PlayedConnection(), asyncio.get_running_loop()
 
     async def connect():

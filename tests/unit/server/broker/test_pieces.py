@@ -28,9 +28,14 @@ def test_largest_news_fits_into_the_allowed_pieces():
     assert [at_another.add(piece) for piece in pieces][-1] == b"x" * MAX_BYTES
 
 
-def test_equal_news_has_different_payloads_and_own_news_is_ignored():
-    assert payloads_of("me", 1, b"x") != payloads_of("me", 2, b"x")
-    assert Pieces("me").add(payloads_of("me", 1, b"x")[0]) is None
+def test_equal_data_sent_twice_has_different_payloads():
+    assert set(payloads_of("me", 1, b"x")).isdisjoint(payloads_of("me", 2, b"x"))
+
+
+def test_payloads_of_the_own_process_are_ignored():
+    (own,), (others,) = payloads_of("me", 1, b"x"), payloads_of("other", 1, b"x")
+    pieces = Pieces("me")
+    assert [pieces.add(payload) for payload in (own, others)] == [None, b"x"]
 
 
 def test_news_with_a_missing_or_late_piece_is_dropped():

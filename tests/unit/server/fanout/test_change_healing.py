@@ -99,7 +99,7 @@ async def test_change_that_only_one_subject_lacks_is_delivered_to_it():
 
 
 @pytest.mark.virtual
-async def test_older_state_is_not_delivered_after_a_newer_one():
+async def test_older_change_of_an_entity_is_not_delivered_after_a_newer_one():
     """While a lost reaction is read from the store, the frame about its removal arrives."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
@@ -215,7 +215,7 @@ async def test_user_who_rejoins_with_a_new_socket_receives_a_missing_change_once
         assert s.changed[B] == [number]
 
 
-def test_number_of_remembered_departures_is_bounded(monkeypatch):
+def test_only_the_latest_departures_from_groups_are_remembered(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_DEPARTURES", 2)
     known = ChangeNumbers(0)
     for uid in "abc":
@@ -233,7 +233,7 @@ async def test_change_that_is_for_one_user_reaches_only_them():
 
 
 @pytest.mark.virtual
-async def test_socket_opened_after_a_change_receives_it_only_if_its_client_knows_numbers():
+async def test_socket_opened_after_a_change_receives_it_only_if_its_client_recognises_change_numbers():
     """The server cannot tell which came first. A client that knows numbers has read the change, or recognises it."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(LOOK_SECONDS + 0.1)
@@ -265,7 +265,7 @@ async def test_settled_number_rises_when_all_changes_up_to_it_have_been_delivere
 
 
 @pytest.mark.virtual
-async def test_log_follows_a_database_that_was_reverted():
+async def test_changes_are_delivered_after_the_database_was_reverted_to_lower_numbers():
     async with LogStage(carries_messages=True) as s:
         s.store.newest = 50
         s.store.change_made("x")
@@ -297,7 +297,7 @@ async def test_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplog):
         assert "cannot be delivered: number 1" in caplog.text
 
 
-def test_received_numbers_are_bounded_and_forgotten_ones_may_be_missing(monkeypatch):
+def test_received_number_that_was_forgotten_above_the_limit_counts_as_perhaps_missing(monkeypatch):
     monkeypatch.setattr(numbers, "MAX_KNOWN_NUMBERS", 3)
     known = ChangeNumbers(0)
     assert all(known.record_received(number, A) for number in range(1, 4))

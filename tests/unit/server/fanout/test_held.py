@@ -47,7 +47,7 @@ async def test_frame_is_delivered_at_once_if_nothing_is_missing():
     assert not stage.frames.has_frames
 
 
-async def test_frame_waits_for_stored_messages_and_keeps_its_place():
+async def test_each_frame_is_delivered_once_the_messages_stored_before_it_are_released():
     stage = Stage()
     stage.wait_for(13)
     stage.take("a")
@@ -69,7 +69,7 @@ async def test_frame_without_a_local_receiver_is_not_held():
     assert stage.local.delivered == ["a"]
 
 
-async def test_frame_is_released_in_time_even_if_others_were_held_before():
+async def test_each_frame_is_held_for_the_time_limit_counted_from_its_own_arrival():
     stage = Stage()
     stage.wait_for(13)
     for guid in ("a", "b"):
@@ -85,7 +85,7 @@ async def test_frame_is_released_in_time_even_if_others_were_held_before():
     assert stage.local.delivered == ["a", "b", "c"]
 
 
-async def test_number_of_held_frames_is_bounded(monkeypatch: pytest.MonkeyPatch):
+async def test_oldest_held_frame_is_delivered_early_above_the_limit_of_held_frames(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(held, "MAX_HELD_FRAMES", 2)
     stage = Stage()
     stage.wait_for(13)

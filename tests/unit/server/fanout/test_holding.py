@@ -38,7 +38,7 @@ class Writes:
         await asyncio.sleep(0)
 
 
-async def test_single_message_is_written_in_the_same_turn_even_after_a_large_write():
+async def test_write_after_a_large_one_is_not_delayed_while_no_message_is_being_stored():
     writes = Writes(LARGE_DELIVERIES)
     for _ in range(3):
         await writes.one_write()
@@ -76,7 +76,7 @@ async def test_small_writes_are_not_delayed():
     assert writes.times == [0.0, 0.0]
 
 
-async def test_send_that_fails_releases_a_held_write():
+async def test_held_write_is_released_when_the_send_in_progress_fails():
     writes = Writes(LARGE_DELIVERIES)
     await writes.one_write()
 

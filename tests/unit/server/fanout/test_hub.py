@@ -67,7 +67,7 @@ def test_all_frames_of_a_turn_are_written_at_once():
     assert t.metrics.deliveries == 9
 
 
-def test_order_across_subjects_is_kept():
+def test_frames_of_different_subjects_are_written_in_the_order_of_their_publication():
     t = Turn()
     s = Sock("a")
     t.hub.add(s)
@@ -89,7 +89,7 @@ def test_device_that_caused_a_frame_does_not_receive_it():
     assert (phone.written, laptop.written) == ([text_frame(b"2")], [text_frame(b"1")])
 
 
-def test_membership_begins_and_ends_between_frames():
+def test_user_receives_only_those_frames_of_a_group_published_between_joining_and_leaving():
     t = Turn()
     s = Sock("a")
     t.hub.add(s)
@@ -102,7 +102,7 @@ def test_membership_begins_and_ends_between_frames():
     assert b"".join(s.written) == text_frame(b"during")
 
 
-def test_group_left_while_the_groups_are_read_is_not_joined():
+def test_group_that_a_user_left_while_their_groups_were_read_is_not_joined():
     t = Turn()
     s = Sock("a")
     t.hub.add(s)
@@ -227,7 +227,7 @@ def test_revoked_token_closes_its_sockets():
     assert (mine.closed, other.closed) == (1000, None)
 
 
-def test_chained_sockets_receive_the_id_of_the_preceding_message():
+def test_only_sockets_that_asked_for_it_receive_the_id_of_the_preceding_message():
     t = Turn()
     plain, chained = Sock("a", "1"), Sock("a", "2")
     chained.chained = True
@@ -279,7 +279,7 @@ def test_users_whose_grace_periods_have_passed_go_offline_a_few_at_a_time():
     assert t.hub.online_users() == ["d"]
 
 
-def test_presence_for_a_feature_reaches_only_sockets_with_it():
+def test_presence_frame_that_requires_a_feature_reaches_only_sockets_with_that_feature():
     t = Turn()
     plain, ours = Sock("a", presence=ALL_USERS), Sock("b", presence=ALL_USERS)
     ours.features = frozenset({"appState"})

@@ -21,7 +21,7 @@ async def test_user_left_recently_if_they_last_left_within_the_given_seconds():
     assert not left.left_within("bob", 100.0)
 
 
-async def test_users_are_forgotten_after_ten_seconds():
+async def test_users_who_left_the_foreground_are_forgotten_after_ten_seconds():
     left = LeftForeground()
     left.record("ann")
     await asyncio.sleep(4.0)

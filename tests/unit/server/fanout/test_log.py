@@ -14,7 +14,14 @@ from tailwire.server.fanout.held import HELD_SECONDS
 from tailwire.server.fanout.local import LEAVE_SECONDS
 from tailwire.server.fanout.log import CONFIRM_SECONDS, GAP_SECONDS
 from tailwire.server.fanout.order import MAX_WAITING_ITEMS, Order
-from tailwire.server.ports.broker import FramePublication, MembershipChange, TokenRevoked, group_subject, user_subject
+from tailwire.server.ports.broker import (
+    FramePublication,
+    MembershipChange,
+    Publication,
+    TokenRevoked,
+    group_subject,
+    user_subject,
+)
 from tailwire.server.ports.changes import GROUP_REMOVED
 from tailwire.server.ports.log import Batch, LoggedMessage
 from tailwire.testing.virtual.loop import virtual_run
@@ -110,7 +117,7 @@ def test_each_message_is_delivered_once_and_in_order_whatever_happens_to_the_new
 
 @carries
 @pytest.mark.virtual
-async def test_own_messages_are_delivered_before_all_waiters_of_the_commit_have_continued(carries_messages):
+async def test_own_message_is_delivered_before_the_rest_of_its_batch_is_published(carries_messages):
     async with LogStage(carries_messages=carries_messages) as s:
         first, last = s.store.commit([TO_GROUP, NOTHING, TO_USER, CHANGE])
         s.log.committed(Batch(first, last, [1, 3]))
@@ -164,7 +171,7 @@ async def test_log_is_polled_twenty_times_a_second_without_the_broker():
 
 
 @pytest.mark.virtual
-async def test_messages_of_a_process_that_still_lacks_the_broker_arrive_soon_after_this_one_is_connected_again():
+async def test_messages_of_a_disconnected_process_are_found_within_60_ms_for_a_while_after_a_reconnection():
     async with LogStage(carries_messages=True) as s:
         s.broker.connect(False)
         await asyncio.sleep(0.5)
@@ -177,7 +184,7 @@ async def test_messages_of_a_process_that_still_lacks_the_broker_arrive_soon_aft
 
 
 @pytest.mark.virtual
-async def test_record_of_another_process_needs_no_read_when_its_messages_arrived():
+async def test_store_is_not_read_when_the_messages_of_another_process_arrived_before_their_record():
     async with LogStage(carries_messages=True) as s:
         for _ in range(3):
             s.theirs(*s.store.commit([TO_GROUP, NOTHING]))
@@ -186,7 +193,7 @@ async def test_record_of_another_process_needs_no_read_when_its_messages_arrived
 
 
 @pytest.mark.virtual
-async def test_record_is_sent_with_the_messages_of_its_batch_and_skips_unpublished_ones():
+async def test_records_of_a_batch_are_sent_with_its_messages_and_leave_out_unpublished_ids():
     async with LogStage(carries_messages=True) as s:
         first, last = s.store.commit([TO_GROUP, TO_GROUP, TO_GROUP])
         s.own(first, last, skipped=2)
@@ -213,7 +220,7 @@ async def test_own_messages_that_are_published_out_of_order_are_delivered_in_ord
 
 @pytest.mark.parametrize("record_after", [0.001, 0.0025], ids=["before the confirmation", "behind it"])
 @pytest.mark.virtual
-async def test_subscription_counts_from_its_confirmation(record_after):
+async def test_messages_published_before_a_subscription_took_effect_are_read_from_the_store(record_after):
     """Messages published before the subscription took effect are read, although their record comes later."""
     async with LogStage(carries_messages=True) as s:
         await asyncio.sleep(0.9)  # the next look is far away
@@ -229,7 +236,7 @@ async def test_subscription_counts_from_its_confirmation(record_after):
 
 
 @pytest.mark.virtual
-async def test_unresponsive_broker_causes_no_delay():
+async def test_new_sockets_and_messages_do_not_wait_for_an_unresponsive_broker():
     """The connection to the broker is cut off silently: a new socket is welcomed soon, and stored messages are read."""
     async with LogStage(carries_messages=True) as s:
         loop = asyncio.get_running_loop()
@@ -291,7 +298,7 @@ async def test_frames_without_an_id_follow_earlier_messages_except_typing_and_no
 
 
 @pytest.mark.virtual
-async def test_membership_change_keeps_its_place_among_messages():
+async def test_membership_change_waits_for_messages_with_lower_ids():
     async with LogStage(carries_messages=False) as s:
         s.store.commit([TO_USER])  # of another process, and not known here yet
         first, last = s.store.commit([TO_USER])
@@ -324,14 +331,23 @@ async def test_user_who_connects_while_the_log_is_behind_receives_membership_cha
 
 
 @pytest.mark.virtual
-async def test_user_whose_joining_is_read_from_the_store_receives_earlier_messages_of_the_group():
+async def test_user_whose_joining_is_read_from_the_store_receives_the_messages_of_the_group_after_it():
     async with LogStage(carries_messages=True) as s:
+        s.log.unsubscribe(G)
+
+        def deliver(subject: str, publication: Publication) -> None:
+            if isinstance(publication, MembershipChange):
+                s.log.subscribe(G)  # as the hub does
+            s._deliver(subject, publication)
+
+        s.log.listen(deliver)
         s.store.fails = True
         s.store.kinds |= {3: ("member", "g/a")}
         s.store.commit([TO_USER, TO_USER, CHANGE])
         s.theirs(*s.store.commit([TO_GROUP]), payloads=False)
         s.store.fails = False
         await asyncio.sleep(0.2)
+        assert s.others == [MembershipChange("g", joined=True)]
         assert (s.heard[A], s.heard[G]) == ([1, 2], [4])
 
 
@@ -368,7 +384,7 @@ async def test_group_that_a_user_joined_and_left_again_meanwhile_is_not_subscrib
 
 
 @pytest.mark.virtual
-async def test_broker_knows_whether_other_processes_share_the_store():
+async def test_broker_receives_whether_other_processes_use_the_store():
     async with LogStage(carries_messages=False) as s:
         assert s.broker.alone is False
         s.store.processes = 1
@@ -414,7 +430,7 @@ async def test_members_at_the_server_that_removes_a_group_are_notified_before_th
 
 
 @pytest.mark.virtual
-async def test_process_far_behind_is_notified_of_missed_changes():
+async def test_process_behind_the_kept_part_of_the_log_reports_that_changes_were_missed():
     reported = []
     async with LogStage(carries_messages=False) as s:
         s.feed.listen(reported.append)
@@ -424,7 +440,7 @@ async def test_process_far_behind_is_notified_of_missed_changes():
         assert reported[0] is None
 
 
-def test_more_items_than_may_wait_are_read_from_the_store():
+def test_items_above_the_limit_of_waiting_items_are_read_from_the_store():
     order: Order[str] = Order(0)
     for number in range(2, MAX_WAITING_ITEMS + 10):
         order.add(number, str(number))
@@ -444,7 +460,7 @@ def test_more_items_than_may_wait_are_read_from_the_store():
     st.lists(st.tuples(st.integers(1, 40), st.integers(0, 5)), max_size=30),
     st.lists(st.integers(1, 40), max_size=10),
 )
-def test_order_releases_ranges_and_pages_once_and_in_order(ranges, pages):
+def test_order_releases_each_id_once_and_in_ascending_order(ranges, pages):
     order: Order[int] = Order(0)
     for number in range(1, 46):
         order.add(number, number)

@@ -5,21 +5,21 @@ from __future__ import annotations
 from tailwire.server.fanout.numbers import ChangeNumbers, Missing
 
 
-def test_change_is_received_once_by_each_subject_and_only_above_the_end():
+def test_subject_receives_each_change_once_and_none_that_was_already_settled():
     numbers = ChangeNumbers(10)
     assert [numbers.record_received(n, "a") for n in (9, 10, 11, 11, 13)] == [False, False, True, False, True]
     assert numbers.record_received(11, "b")
     assert numbers.arrived == {"a", "b"}
 
 
-def test_subject_lacks_the_numbers_above_the_end_that_it_has_not_received():
+def test_unsettled_change_that_a_subject_has_not_received_is_missing():
     numbers = ChangeNumbers(10)
     numbers.record_received(12, "a")
     assert [numbers.is_missing(n, "a") for n in (10, 11, 12, 13)] == [Missing.NO, Missing.YES, Missing.NO, Missing.YES]
     assert numbers.is_missing(12, "b") is Missing.YES
 
 
-def test_change_from_before_a_subscription_is_perhaps_missing():
+def test_change_that_may_be_older_than_a_subscription_is_perhaps_missing():
     numbers = ChangeNumbers(10)
     numbers.subscribe("a", 100.0)
     assert numbers.is_missing(11, "a") is Missing.PERHAPS
@@ -35,7 +35,7 @@ def test_change_from_before_a_subscription_is_perhaps_missing():
     assert [numbers.is_missing(n, "a") for n in (15, 16)] == [Missing.NO, Missing.YES]
 
 
-def test_subject_without_a_socket_is_forgotten():
+def test_time_of_a_subscription_is_forgotten_when_it_ends():
     numbers = ChangeNumbers(10)
     numbers.subscribe("a", 100.0)
     numbers.unsubscribe("a")
@@ -56,7 +56,7 @@ def test_change_is_late_for_a_user_who_joins_after_it_came():
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["eve"]]
 
 
-def test_user_who_leaves_and_returns_has_received_the_changes_before():
+def test_change_received_before_leaving_a_group_is_not_late_for_a_user_who_rejoins():
     numbers = ChangeNumbers(10)
     numbers.record_received(11, "g")
     numbers.record_received(12, "g")
@@ -65,7 +65,7 @@ def test_user_who_leaves_and_returns_has_received_the_changes_before():
     assert [numbers.late_for(n) for n in (11, 12)] == [[], ["bob"]]
 
 
-def test_late_change_is_delivered_once_to_a_user_who_leaves_before_that():
+def test_late_change_is_delivered_once_to_a_user_who_has_left_before_its_delivery():
     numbers = ChangeNumbers(10)
     numbers.record_received(11, "g")
     numbers.join("g", "bob", held=())

@@ -35,7 +35,7 @@ def test_own_items_wait_for_lower_ids_of_others():
     assert (order.end, order.highest) == (13, 13)
 
 
-def test_own_items_that_come_in_another_order_wait_for_each_other():
+def test_own_items_that_arrive_in_descending_order_are_released_in_ascending_order():
     order = Order(10)
     order.begin_commit(Batch(11, 12, [11, 12]))
     assert not order.pass_or_keep(12, "b")
@@ -44,7 +44,7 @@ def test_own_items_that_come_in_another_order_wait_for_each_other():
     assert order.release() == ["a", "b"]
 
 
-def test_part_of_a_commit_whose_items_did_not_come_stays_open():
+def test_missing_item_of_a_commit_holds_back_later_items_until_it_is_read():
     order = Order(10)
     order.begin_commit(Batch(11, 15, [11, 13, 15]))
     assert order.pass_or_keep(11, "a")
@@ -56,7 +56,7 @@ def test_part_of_a_commit_whose_items_did_not_come_stays_open():
     assert (order.end, order.finish_commit()) == (15, [])
 
 
-def test_ranges_that_touch_or_overlap_are_one():
+def test_adjacent_and_overlapping_ranges_are_merged():
     order = Order(0)
     order.record_complete(5, 6)
     order.record_complete(3, 3)
@@ -73,7 +73,7 @@ def test_ranges_that_touch_or_overlap_are_one():
     assert order.end == 9
 
 
-def test_only_the_store_is_believed_about_a_doubtful_range():
+def test_ids_in_a_doubtful_range_are_released_only_when_read_from_the_store():
     order = Order(10)
     order.doubt(12, 13)
     assert (order.doubtful, order.unconfirmed) == (True, False)
@@ -86,14 +86,14 @@ def test_only_the_store_is_believed_about_a_doubtful_range():
     assert (order.end, order.doubtful) == (14, False)
 
 
-def test_waiting_item_is_preferred_to_one_that_was_read_where_there_is_no_doubt():
+def test_waiting_item_outside_a_doubtful_range_is_released_instead_of_the_one_that_was_read():
     order = Order(10)
     order.add(11, "waits")
     assert order.pass_up_to(12, {10: ["passed"], 11: ["read"], 12: ["b"], 13: ["beyond"]}) == ["waits", "b"]
     assert order.end == 12
 
 
-def test_unbounded_doubt_lasts_until_records_are_trusted_again():
+def test_doubt_without_an_upper_bound_is_bounded_when_records_are_trusted_again():
     order = Order(10)
     order.doubt(1)
     assert (order.doubtful, order.unconfirmed) == (True, True)
@@ -120,7 +120,7 @@ def test_doubt_about_ids_that_were_passed_is_ignored():
     assert (order.end, order.doubtful) == (30, False)
 
 
-def test_pages_that_replace_doubtful_items_leave_as_much_room_as_before(monkeypatch):
+def test_doubtful_items_that_were_replaced_no_longer_count_as_waiting(monkeypatch):
     monkeypatch.setattr(order_module, "MAX_WAITING_ITEMS", 2)
     order = Order(10)
     order.doubt(12, 13)

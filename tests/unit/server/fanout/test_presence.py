@@ -145,7 +145,7 @@ async def test_each_process_knows_who_is_online_at_other_processes():
     assert one.forgotten == ["alice", "alice"]
 
 
-async def test_user_is_in_the_foreground_while_an_app_of_theirs_is_here_or_elsewhere():
+async def test_user_is_in_the_foreground_while_an_app_of_theirs_is_at_any_process():
     _, (one, other) = several(2)
 
     def foreground() -> tuple[bool, bool]:
@@ -161,7 +161,7 @@ async def test_user_is_in_the_foreground_while_an_app_of_theirs_is_here_or_elsew
     assert foreground() == (True, True)
 
 
-async def test_user_who_leaves_before_their_arrival_is_stored_was_never_online():
+async def test_user_who_leaves_before_their_arrival_is_stored_is_not_reported_as_online():
     table, (one, other) = several(2)
     coming = asyncio.create_task(one.comes("bob"))
     await asyncio.sleep(0)
@@ -172,7 +172,7 @@ async def test_user_who_leaves_before_their_arrival_is_stored_was_never_online()
     assert not other.presence.is_online_elsewhere("bob")
 
 
-async def test_while_the_table_fails_changes_are_decided_from_memory_and_stored_later():
+async def test_presence_changes_while_the_table_fails_are_decided_from_memory_and_stored_later():
     table, (one, other) = several(2)
     await one.comes("alice")
     await other.comes("alice")
@@ -196,7 +196,7 @@ async def test_new_process_reads_who_is_online():
     assert set(late.presence.online_elsewhere()) == {"alice", "bob"}
 
 
-async def test_table_is_only_read_when_a_notice_is_missing():
+async def test_presence_table_is_read_only_when_a_notice_of_another_process_was_lost():
     _, (one, other) = several(2)
     await one.comes("alice")
     for _ in range(2):
@@ -216,7 +216,7 @@ async def test_table_is_only_read_when_a_notice_is_missing():
     assert (other.table.reads, sorted(other.presence.online_elsewhere())) == (reads + 1, ["bob", "carol", "dave"])
 
 
-async def test_change_that_arrives_while_the_table_is_read_is_kept():
+async def test_presence_change_that_arrives_while_the_table_is_read_is_not_overwritten():
     _, (one, other) = several(2)
     one.bus.processes.remove(other)
     await one.comes("alice")

@@ -55,7 +55,7 @@ def test_connections_have_ascending_numbers_from_one_and_are_listed_newest_first
     assert scene.live("carol") == []
 
 
-def test_pages_of_open_connections_continue_before_a_number(scene: Scene):
+def test_page_of_open_connections_has_only_those_below_the_given_number(scene: Scene):
     assert scene.live(limit=2) == [5, 4]
     assert scene.live(before=4, limit=2) == [3, 2]
     assert scene.live(before=2, limit=2) == [1]
@@ -90,7 +90,7 @@ def test_connection_is_found_by_its_number_while_open_and_after_its_end(scene: S
     assert scene.connections.get(99) is None
 
 
-def test_connection_ends_once(scene: Scene):
+def test_connection_that_is_reported_as_ended_twice_is_listed_once(scene: Scene):
     scene.connections.keep_ended(cast(Any, scene.sockets[0]))
     scene.connections.keep_ended(cast(Any, scene.sockets[0]))
     assert scene.ended() == [1]

@@ -31,7 +31,7 @@ def test_platform_is_cut_to_fifty_characters_and_empty_if_it_is_not_a_text():
     assert auth().platform == ""
 
 
-def test_client_without_facts_about_itself_has_no_features():
+def test_client_has_the_features_and_the_last_connection_that_its_auth_frame_names():
     assert auth(params={"platform": "x"}).client.features == []
     assert auth(params={"tailwire": {"features": ["grace"]}}).client.features == ["grace"]
     last = auth(params={"tailwire": {"last": {"cause": "slept", "lived": 1.5, "attempts": 2}}}).client.last
@@ -53,7 +53,7 @@ def test_client_without_facts_about_itself_has_no_features():
         ("anything else", ["b"], None),
     ],
 )
-def test_presence_is_received_of_those_that_the_client_asked_for(
+def test_subscription_type_and_roles_decide_whose_presence_is_received(
     subscription_value: Any, roles: list[str], receives: Any
 ):
     assert presence_subscription(subscription_value, roles) == receives

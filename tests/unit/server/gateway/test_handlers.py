@@ -24,13 +24,13 @@ def test_each_frame_type_that_the_server_receives_has_a_handler():
     assert set(handlers.by_type) == RECEIVED
 
 
-def test_each_frame_type_that_the_server_does_not_receive_is_sent_by_it():
+def test_each_frame_type_that_the_server_does_not_receive_is_used_outside_its_handlers():
     """The contents of each frame are tested elsewhere, with the action that sends it."""
     named = set(re.findall(r"\bFrameType\.([A-Z_]+)", sources(without="handlers.py")))
     assert {kind for kind in FrameType if kind.name not in named} <= RECEIVED
 
 
-def test_each_method_that_publishes_is_called_by_the_server():
+def test_each_public_method_of_delivery_is_called_by_the_server():
     code = sources(without="delivery.py")
     methods = [name for name, one in vars(Delivery).items() if callable(one) and not name.startswith("_")]
     assert len(methods) > 10

@@ -61,7 +61,7 @@ def test_answer_to_an_earlier_ping_does_not_count_for_a_later_silence():
     assert socket.pings == 2
 
 
-def test_line_that_still_takes_what_was_written_before_the_ping_is_slow_and_not_dead():
+def test_socket_is_not_dead_while_bytes_written_before_its_ping_are_still_being_sent():
     socket = FakeSocket("alice")
     socket.transport.waiting = 1000
     dead(socket, 46.0)
@@ -73,7 +73,7 @@ def test_line_that_still_takes_what_was_written_before_the_ping_is_slow_and_not_
     assert dead(socket, last + 16.0)
 
 
-def test_bytes_that_the_line_takes_after_the_ping_do_not_give_the_peer_more_time():
+def test_bytes_written_after_a_ping_do_not_extend_the_time_to_answer_it():
     socket = FakeSocket("alice")
     socket.transport.waiting = 10
     dead(socket, 46.0)

@@ -13,6 +13,7 @@ from websockets.frames import Frame, Opcode
 from websockets.uri import parse_uri
 
 from tailwire.server.gateway.protocol import CHUNK_BYTES, MAX_FRAGMENTS, MAX_INBOX_FRAMES, SocketProtocol
+from tailwire.wire.close_codes import CloseCode
 
 MAX_FRAME = 20_000
 MAX_HEAD_BYTES = 64 * 1024  # documented for the head of a request
@@ -161,7 +162,7 @@ def scene() -> Scene:
     return Scene().open()
 
 
-def test_socket_that_must_wait_opens_later():
+def test_socket_that_must_wait_is_accepted_after_the_time_to_wait():
     scene = Scene()
     scene.wait = 2.0
     scene.upgrade("server", ("X-Tailwire-Client", "1"))
@@ -183,7 +184,7 @@ def test_client_that_breaks_the_protocol_before_it_is_admitted_is_cut():
     assert b" 101 " not in scene.line.written
 
 
-def test_socket_that_is_not_admitted_receives_a_time_to_try_again():
+def test_socket_that_is_not_admitted_receives_status_503_and_a_time_to_retry():
     scene = Scene()
     scene.wait = None
     scene.upgrade()
@@ -200,7 +201,7 @@ def test_socket_under_another_host_name_is_refused():
     assert b"ERR_HOST_NOT_ALLOWED" in scene.line.written
 
 
-def test_slow_client_is_marked_until_it_has_received_enough(scene: Scene):
+def test_socket_is_marked_as_slow_while_writing_to_it_is_paused(scene: Scene):
     scene.socket.pause_writing()
     assert scene.socket.slow
     scene.now += 5
@@ -209,7 +210,7 @@ def test_slow_client_is_marked_until_it_has_received_enough(scene: Scene):
     assert [(event.at, event.kind) for event in scene.socket.history] == [(100.0, "slow"), (105.0, "no longer slow")]
 
 
-def test_fragments_are_one_message(scene: Scene):
+def test_fragments_are_joined_into_one_message(scene: Scene):
     for opcode, data, fin in [(Opcode.TEXT, b"a", False), (Opcode.CONT, b"b", False), (Opcode.CONT, b"c", True)]:
         scene.socket.data_received(frame(opcode, data, fin=fin))
     assert scene.frames == [b"abc"]
@@ -238,7 +239,7 @@ def test_large_input_takes_several_turns_of_the_event_loop(scene: Scene):
     assert turns >= 10 * len(message) // CHUNK_BYTES
 
 
-def test_bytes_are_processed_once_although_more_come_meanwhile(scene: Scene):
+def test_bytes_are_processed_once_and_in_order_although_more_arrive_meanwhile(scene: Scene):
     scene.socket.data_received(scene.text("a" * 900) * 2)
     scene.socket.data_received(scene.text("b"))
     scene.socket.process_more()
@@ -257,13 +258,13 @@ def test_socket_is_not_read_while_too_many_of_its_frames_wait(scene: Scene):
     assert (scene.frames, scene.line.reading) == ([b"late"], True)
 
 
-def test_bytes_before_the_end_of_the_input_are_processed(scene: Scene):
+def test_all_bytes_are_processed_at_once_when_the_input_ends(scene: Scene):
     scene.socket.data_received(scene.text("a" * 900) * 2)
     scene.socket.eof_received()
     assert scene.frames == [b"a" * 900] * 2
 
 
-def test_held_socket_is_not_read_and_its_frames_are_forgotten(scene: Scene):
+def test_socket_on_hold_is_not_read_and_its_waiting_frames_are_discarded(scene: Scene):
     scene.socket.inbox = [b"x"]
     scene.socket.data_received(scene.text("a" * 900) * 2)
     scene.line.reading = True
@@ -312,14 +313,14 @@ def test_restart_is_announced_to_authenticated_clients(scene: Scene, uid: str, r
     assert (scene.restarts, code_of(scene.answers()), scene.line.closing) == (restarts, 1012, True)
 
 
-@pytest.mark.parametrize(("code", "left"), [(1000, True), (4010, True), (1012, False), (4009, False), (4029, False)])
-def test_user_has_left_if_the_socket_was_closed_on_purpose(scene: Scene, code: int, left: bool):
+@pytest.mark.parametrize("code", [code for code in CloseCode if code is not CloseCode.ABNORMAL])
+def test_close_code_of_the_server_decides_whether_the_user_counts_as_having_left(scene: Scene, code: CloseCode):
     scene.socket.close(code, "why")
-    assert scene.socket.closed_on_purpose is left
+    assert scene.socket.closed_on_purpose is (code in (CloseCode.NORMAL, CloseCode.WINDOW_EXPIRED))
     assert scene.socket.ended_by == f"server: {code} why"
 
 
-def test_user_whose_client_closes_the_socket_has_left(scene: Scene):
+def test_user_whose_client_sends_a_close_frame_counts_as_having_left(scene: Scene):
     scene.client.send_close(1000)
     scene.socket.data_received(scene.sent())
     scene.socket.connection_lost(None)
@@ -330,7 +331,9 @@ def test_user_whose_client_closes_the_socket_has_left(scene: Scene):
     ("error", "ended_by"),
     [(None, "client: no close frame"), (ConnectionResetError(), "connection lost: ConnectionResetError")],
 )
-def test_user_whose_line_broke_has_not_left(scene: Scene, error: Exception | None, ended_by: str):
+def test_user_whose_connection_was_lost_does_not_count_as_having_left(
+    scene: Scene, error: Exception | None, ended_by: str
+):
     scene.socket.connection_lost(error)
     assert (scene.socket.closed_on_purpose, scene.socket.ended_by) == (False, ended_by)
 
@@ -342,7 +345,7 @@ def test_client_that_breaks_the_protocol_receives_a_close_code(scene: Scene):
     assert scene.socket.ended_by == "server: 1002 the client broke the protocol"
 
 
-def test_close_of_a_slow_reader_does_not_wait_for_it(scene: Scene):
+def test_socket_of_a_slow_reader_is_aborted_when_the_server_closes_it(scene: Scene):
     scene.socket.slow = True
     scene.socket.close(4029, "too fast")
     assert scene.line.aborted
@@ -366,9 +369,12 @@ def test_frames_after_the_close_are_ignored(scene: Scene):
     assert [one.opcode for one in scene.answers()] == [Opcode.CLOSE]
 
 
-def test_ping_is_sent_while_the_socket_is_open(scene: Scene):
+def test_ping_is_sent_only_while_the_socket_is_open(scene: Scene):
     scene.socket.ping()
     assert [one.opcode for one in scene.answers()] == [Opcode.PING]
+    scene.socket.close(1000, "")
+    scene.socket.ping()
+    assert [one.opcode for one in scene.answers()] == [Opcode.CLOSE]
 
 
 def test_fragment_that_ends_a_flooding_socket_is_not_kept(scene: Scene):

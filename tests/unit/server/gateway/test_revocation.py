@@ -91,12 +91,12 @@ async def test_sockets_of_revoked_tokens_end_when_the_tokens_of_their_user_chang
     assert sorted(scene.lookups) == ["new", "old"]
 
 
-async def test_changes_of_this_process_and_of_other_kinds_end_nothing(scene: Scene):
+async def test_own_changes_and_changes_other_than_of_tokens_end_no_socket(scene: Scene):
     await scene.hear((0, "token", "alice/old"), (0, "tokens", "alice"), (7, "group", "alice"), (8, "user", "carol"))
     assert (scene.revoked, scene.lookups) == ([], [])
 
 
-async def test_changes_after_one_of_this_process_are_followed(scene: Scene):
+async def test_revocation_by_another_process_that_is_reported_after_an_own_change_ends_its_sockets(scene: Scene):
     await scene.hear((0, "tokens", "alice"), (8, "token", "bob/gone"))
     assert scene.revoked == [("bob", "gone")]
 
@@ -118,14 +118,14 @@ async def test_check_is_repeated_a_second_later_while_the_store_is_unavailable(s
     assert "could not be checked" in caplog.text
 
 
-async def test_changes_that_come_later_are_checked_too(scene: Scene):
+async def test_tokens_that_change_after_a_finished_check_are_checked_too(scene: Scene):
     await scene.hear((7, "tokens", "bob"))
     scene.revoked.clear()
     await scene.hear((8, "tokens", "alice"))
     assert scene.revoked == [("alice", "old")]
 
 
-async def test_nothing_is_checked_after_close(scene: Scene):
+async def test_failed_check_of_tokens_is_not_repeated_after_close(scene: Scene):
     scene.failures = 1
     await scene.hear((7, "tokens", "bob"))
     await scene.revocation.close()

@@ -8,7 +8,7 @@ from tailwire.server.limits import buckets
 from tailwire.server.limits.buckets import Buckets
 
 
-def test_bucket_empties_and_fills():
+def test_bucket_is_refilled_at_its_rate_and_only_up_to_its_capacity():
     now = [0.0]
     b = Buckets(2.0, 4, lambda: now[0])
     assert [b.take("a") for _ in range(5)] == [0, 0, 0, 0, 0.5]
@@ -17,14 +17,14 @@ def test_bucket_empties_and_fills():
     assert b.take("a") == 0
     assert b.take("a") > 0
     now[0] = 100.0
-    assert [b.take("a") for _ in range(4)] == [0, 0, 0, 0]
+    assert [b.take("a") for _ in range(5)] == [0, 0, 0, 0, 0.5]
 
 
 def test_nothing_waits_without_a_limit():
     assert all(Buckets(0, 1, lambda: 0.0).take("a") == 0 for _ in range(1000))
 
 
-def test_full_buckets_are_evicted(monkeypatch: pytest.MonkeyPatch):
+def test_number_of_buckets_is_bounded(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(buckets, "MAX_KEYS", 10)
     now = [0.0]
     b = Buckets(1.0, 1, lambda: now[0])

@@ -13,7 +13,7 @@ class Clock:
         return self.now
 
 
-def test_only_a_started_token_is_refused_and_only_for_the_set_time():
+def test_cooldown_refuses_only_its_own_token_and_only_for_the_set_time():
     clock = Clock()
     known = Cooldowns(5, clock)
     assert known.seconds_left("a") == 0.0

@@ -24,7 +24,7 @@ def test_ipv6_addresses_count_by_their_64_bit_prefix(address, key):
     assert counting_key(address) == key
 
 
-def test_lists_of_networks_are_parsed():
+def test_list_of_networks_is_parsed_and_one_with_host_bits_is_refused():
     assert [str(n) for n in parse_networks(" 10.0.0.0/8, ::1 ,192.0.2.1,")] == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
     with pytest.raises(ValueError):
         parse_networks("10.0.0.1/8")  # host bits are set

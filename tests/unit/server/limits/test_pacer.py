@@ -14,7 +14,7 @@ class Clock:
         return self.now
 
 
-def test_small_burst_is_not_delayed_then_arrivals_are_paced_and_refused():
+def test_arrivals_above_a_small_burst_are_delayed_and_above_the_longest_delay_refused():
     pacer = Pacer(250, 0.202, Clock())
     turns = [pacer.delay() for _ in range(70)]
     granted = [t for t in turns if t is not None]

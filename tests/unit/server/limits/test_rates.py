@@ -10,7 +10,7 @@ def rates(now: list[float], **more: int) -> Rates:
     return Rates(**limits, clock=lambda: now[0])
 
 
-def test_one_token_uses_at_most_a_tenth_of_what_the_app_has_for_logins():
+def test_one_token_uses_at_most_a_tenth_of_the_core_rate_of_the_app():
     now = [0.0]
     limits = rates(now, core=600)
     taken = 0
@@ -37,7 +37,7 @@ def test_request_that_counts_as_several_uses_the_limits_of_sends_and_of_standard
     assert limits.count_request(RequestKind.OTHER, "").remaining == 1000 - 60 - 100 - 1
 
 
-def test_one_token_uses_at_most_a_tenth_at_all_servers_together():
+def test_one_token_uses_at_most_a_tenth_of_the_core_rate_at_four_servers_together():
     now = [0.0]
     servers = [rates(now, core=600) for _ in range(4)]
     for limits in servers:

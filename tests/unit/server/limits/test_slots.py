@@ -5,7 +5,7 @@ from __future__ import annotations
 from tailwire.server.limits.slots import ConnectionSlots
 
 
-def test_slots_are_taken_and_freed():
+def test_address_has_no_more_slots_than_its_limit_until_one_is_freed():
     slots = ConnectionSlots(2)
     first, second = slots.take("192.0.2.1"), slots.take("192.0.2.1")
     assert slots.take("192.0.2.1") is None
@@ -19,7 +19,7 @@ def test_slots_are_taken_and_freed():
     assert slots.take("192.0.2.1") is None
 
 
-def test_ipv6_prefix_shares_its_slots():
+def test_addresses_of_one_ipv6_prefix_share_their_slots():
     slots = ConnectionSlots(2)
     assert [slots.take(f"2001:db8::{n}") is not None for n in range(1, 4)] == [True, True, False]
     assert slots.take("2001:db8:0:1::1") is not None

@@ -40,7 +40,7 @@ def test_key_yields_the_participants_and_the_id(place):
         assert key_of(receiver, sender, kind) == key
 
 
-def test_ambiguous_id_has_several_keys():
+def test_id_that_may_belong_to_several_conversations_has_the_key_of_each():
     assert keys_with_id("group_a_user_t") == ["u/group_a/t", "g/a_user_t"]
     assert keys_with_id("a_user_b_user_c") == ["u/a/b_user_c", "u/a_user_b/c"]
     assert keys_with_id("b_user_a") == []  # the smaller uid comes first

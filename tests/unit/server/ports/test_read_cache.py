@@ -46,7 +46,7 @@ async def test_value_is_read_once_and_again_after_it_was_forgotten():
     assert source.reads == ["a", "a"]
 
 
-async def test_none_is_not_remembered():
+async def test_missing_value_is_read_each_time():
     source, memory = Source(), ReadCache(current_feed(), 10)
     assert [await memory.get("a", lambda: source.read("a")) for _ in range(2)] == [None, None]
     assert (source.reads, len(memory)) == (["a", "a"], 0)
@@ -92,7 +92,7 @@ async def test_earlier_of_two_reads_is_not_remembered_if_a_change_came_between()
     assert memory.peek("a") == "after"
 
 
-async def test_failed_read_leaves_nothing_behind():
+async def test_value_is_read_again_after_a_failed_read():
     memory = ReadCache(current_feed(), 10)
 
     async def fail() -> str:
@@ -101,9 +101,12 @@ async def test_failed_read_leaves_nothing_behind():
     with pytest.raises(OSError, match=r"^$"):
         await memory.get("a", fail)
     assert memory._reading == {}
+    source = Source(a="1")
+    assert [await memory.get("a", lambda: source.read("a")) for _ in range(2)] == ["1", "1"]
+    assert source.reads == ["a"]
 
 
-async def test_without_news_of_the_log_for_three_seconds_every_value_is_read():
+async def test_values_are_not_taken_from_memory_when_the_change_log_was_silent_for_three_seconds():
     feed = ChangeFeed()
     source, memory = Source(a="1"), ReadCache(feed, 10)
 

@@ -19,7 +19,7 @@ NOW = 1_000_000_000  # Sun, 09 Sep 2001 01:46:40 GMT
         ("Mon, 10 Sep 2001 01:46:40 GMT", MAX_WAIT_SECONDS), ("soon", 0), ("-1", 0), ("\u0667", 0),
     ],
 )  # fmt: skip
-def test_wait_is_a_number_of_seconds_or_a_time_within_bounds(header, seconds):
+def test_retry_after_is_read_as_seconds_or_a_date_and_bounded(header, seconds):
     assert wait_of({"retry-after": header}, NOW) == seconds
 
 
@@ -38,7 +38,7 @@ class Response:
             yield piece
 
 
-async def test_body_is_read_as_far_as_it_is_within_bounds():
+async def test_answer_of_a_push_provider_is_read_only_up_to_the_limit():
     assert await read_body(Response(b"{", b"}")) == b"{}"
     half = b"x" * (MAX_ANSWER_BYTES // 2)
     assert await read_body(Response(half, half)) == half + half
@@ -51,5 +51,5 @@ async def test_body_is_read_as_far_as_it_is_within_bounds():
     ("body", "found"),
     [(b'{"a":1}', {"a": 1}), (b"[1]", {}), (b"", {}), (b"<html>", {}), (b"[" * 100_000, {})],
 )
-def test_answer_without_an_object_counts_as_empty(body, found):
+def test_answer_that_is_not_a_json_object_counts_as_empty(body, found):
     assert object_in(body) == found

@@ -123,7 +123,7 @@ class Queue:
 
 
 @pytest.mark.virtual
-async def test_notification_that_cannot_be_composed_now_does_not_repeat_the_others():
+async def test_notifications_are_sent_once_although_one_of_them_cannot_be_composed_yet():
     queue = Queue(lambda token: 0)
     queue.lane.wake()
     await asyncio.sleep(60)

@@ -35,12 +35,12 @@ async def test_bodies_are_read_completely_up_to_the_limit():
             await read_body(await pieces(*parts), 3)
 
 
-def test_refusals_become_responses():
+def test_refusal_becomes_a_response_with_its_status_and_code_and_retry_time():
     status, body, headers = error_response(Refused("ERR_TOO_MANY_REQUESTS", retry_after=1.2))
     assert (status, headers) == (429, [(b"retry-after", b"2")])
     assert b'"code":"ERR_TOO_MANY_REQUESTS"' in body
 
 
-def test_base_paths_are_stripped():
+def test_only_the_base_paths_of_version_3_are_stripped():
     paths = ("/v3/messages", "/v3.0/messages", "/messages", "/v3", "/v4/messages")
     assert [strip_base(p) for p in paths] == ["/messages", "/messages", "/messages", "/v3", "/v4/messages"]

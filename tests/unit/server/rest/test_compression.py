@@ -96,7 +96,7 @@ async def test_small_and_refused_responses_are_not_compressed(stage: Stage):
         assert (refused.status_code, "content-encoding" in refused.headers) == (400, False)
 
 
-async def test_client_accepts_compressed_history(stage: Stage, monkeypatch):
+async def test_sdk_client_reads_history_that_the_server_compressed(stage: Stage, monkeypatch):
     used, compressobj = [], zlib.compressobj
 
     def noting(*settings):
@@ -110,6 +110,7 @@ async def test_client_accepts_compressed_history(stage: Stage, monkeypatch):
     monkeypatch.setattr(compression.zlib, "compressobj", noting)
     bob.chat.set_app_state("foreground")
     await bob.ears.until(lambda: len(bob.ears.texts) == 10)
+    assert bob.ears.texts == [str(n) for n in range(10)]
     assert used
 
 

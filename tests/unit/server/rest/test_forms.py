@@ -74,7 +74,7 @@ async def test_nul_in_a_form_is_refused(head, begun):
     assert kept.dropped is begun
 
 
-async def test_total_size_of_files_is_checked():
+async def test_size_of_each_file_and_of_all_files_so_far_is_checked():
     second = b'\r\n--x\r\nContent-Disposition: form-data; name="g"; filename="b"\r\n\r\n'
     body, calls = Body([HEAD, b"y" * 10, second, b"z" * 5, b"\r\n--x--\r\n"]), []
 

@@ -141,6 +141,6 @@ async def test_limits_in_descriptions_are_the_defaults_of_the_settings(stage: St
     assert limits == {(name, str(getattr(Settings(), name))) for name, _ in limits}
 
 
-async def test_no_description_of_a_parameter_is_left_over(stage: Stage):
+async def test_every_described_parameter_is_one_of_an_operation(stage: Stage):
     found = {(p["in"], p["name"]) for _, _, o in operations(await fetched(stage)) for p in o["parameters"]}
     assert {("path", name) for name in PATH_PARAMETERS} | {("query", name) for name in QUERY_PARAMETERS} <= found

@@ -191,7 +191,7 @@ async def test_unread_body_is_not_buffered_without_limit():
 
 
 @pytest.mark.virtual
-async def test_connections_without_a_head_are_listed_longest_first():
+async def test_connections_without_a_complete_request_head_are_listed_longest_wait_first():
     server = Server(takes=1)
     silent, half, asking, ended = [await connect_client() for _ in range(4)]
     half.transport.write(b"POST /1 HT")

@@ -29,7 +29,7 @@ async def status(rest: Rest, path: str, apikey: str = "") -> int:
 
 
 @pytest.mark.parametrize("closed", ["key"], indirect=True)
-async def test_metrics_and_docs_can_require_a_key(stage: Stage, closed: Stage):
+async def test_metrics_and_openapi_document_can_require_the_api_key(stage: Stage, closed: Stage):
     async with Rest(closed) as rest:
         for path in ("/metrics", "/openapi.json"):
             assert await status(rest, path) in (400, 401)

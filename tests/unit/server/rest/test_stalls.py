@@ -68,7 +68,7 @@ async def test_other_tasks_run_during_a_call():
     assert len(call.result()) == CHECKS_PER_TURN - 1
 
 
-async def test_response_is_measured_from_its_own_start():
+async def test_rate_of_a_response_is_measured_from_its_own_start():
     """What the client acknowledged before is not part of its rate, and what it has acknowledged since is."""
     connection = PlayedConnection(received=1_000_000, acknowledged=-5_000_000)
     stalls, _ = detector([connection])
@@ -91,7 +91,7 @@ async def test_request_is_not_measured_in_its_first_second():
     assert connection.move_reads == 1
 
 
-async def test_connection_that_waits_for_the_server_begins_a_new_window_afterwards():
+async def test_window_begins_again_after_a_connection_has_waited_for_the_server():
     connection = PlayedConnection()
     stalls, _ = detector([connection])
     await check(stalls, 10.0)

@@ -83,7 +83,7 @@ async def test_whole_response_is_one_write():
     assert not wire.closed
 
 
-async def test_response_sent_in_several_messages_is_written_whole():
+async def test_body_sent_in_several_asgi_messages_is_written_completely():
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"5")]})
         await send({"type": "http.response.body", "body": b"he", "more_body": True})

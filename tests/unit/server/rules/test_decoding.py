@@ -24,7 +24,7 @@ DEEP, LONG, FAR = b"[" * 80 + b"]" * 80, b"9" * 5000, b"1e999"
 
 
 @pytest.mark.parametrize(("bad", "problem"), [(DEEP, "64 deep"), (LONG, "64 digits"), (FAR, "floating point")])
-def test_bodies_and_frames_have_the_same_bounds(bad, problem):
+def test_depth_and_numbers_are_bounded_in_bodies_and_in_frames(bad, problem):
     body = b'{"data":{"metadata":{"a":%b}},"body":{"data":{"a":%b}}}' % (bad, bad)
     for refused in (lambda: parse(body, Shape), lambda: decode_frame(body)):
         with pytest.raises(Refused) as caught:
@@ -36,7 +36,7 @@ def test_bodies_and_frames_have_the_same_bounds(bad, problem):
 
 
 @pytest.mark.parametrize("part", [b'"\xff"', b"[" * 200_000 + b"]" * 200_000], ids=["not UTF-8", "too deep to read"])
-def test_parts_that_are_not_decoded_are_checked_too(part):
+def test_invalid_json_is_refused_also_in_parts_that_are_not_decoded(part):
     with pytest.raises(Refused, match="ERR_BAD_REQUEST"):
         decode(b'{"data":%b}' % part, Shape)
 
@@ -65,7 +65,7 @@ def test_deep_nesting_is_refused(depth):
 
 
 @pytest.mark.parametrize("bad", [DEEP, LONG, FAR])
-def test_excess_late_in_a_long_body_is_refused_with_all_bounds(bad):
+def test_refusal_of_an_excess_late_in_a_long_body_names_all_bounds(bad):
     body = b'{"data":[' + b"0," * 20_000 + bad + b"]}"
     with pytest.raises(Refused) as caught:
         decode(body, Shape)
@@ -84,7 +84,7 @@ def test_details_of_an_invalid_body_name_its_field():
     assert list(caught.value.details) == ["data.n"]
 
 
-def test_valid_json_is_unchanged():
+def test_parts_of_valid_json_that_are_not_decoded_are_unchanged():
     sent = b'{"a":[{"b":12345678901234567890,"c":1e308,"d":"%b"}]}' % (b"9" * 100 + b"[" * 100)
     assert bytes(decode(b'{"data":%b}' % sent, Shape).data) == sent
     assert bytes(body_of(decode_frame(b'{"body":{"data":%b}}' % sent), Transient).data) == sent

@@ -109,7 +109,7 @@ def test_thread_is_one_level_deep_and_stays_in_its_conversation():
         check_parent(row("action"), here)
 
 
-def test_reaction_is_an_emoji_or_a_short_word():
+def test_reaction_is_a_visible_text_of_at_most_a_hundred_characters():
     for valid in ("👍", "like", "a" * 100):
         assert check_reaction(valid) == valid
     for invalid in ("", " ", "a" * 101):

@@ -18,6 +18,8 @@ from tailwire.server.rules.preferences import (
 from tailwire.server.rules.push_tokens import check_token
 
 MESSAGE, REPLY, REACTION, MEMBERS = Kind.MESSAGE, Kind.REPLY, Kind.REACTION, Kind.MEMBERS
+OF_RECEIVER = ("own", "blocked", "present", "read", "muted")
+OF_MESSAGE = ("expired", "deleted", "silent")
 
 
 def test_receiver_is_notified_of_a_message_by_default():
@@ -26,13 +28,13 @@ def test_receiver_is_notified_of_a_message_by_default():
             assert why_not(Occasion(kind=kind, in_group=in_group), Facts(), Preferences()) == ""
 
 
-@pytest.mark.parametrize("reason", ["own", "blocked", "present", "read", "muted"])
-def test_one_reason_among_the_facts_prevents_a_notification(reason):
+@pytest.mark.parametrize("reason", OF_RECEIVER)
+def test_each_reason_about_the_receiver_prevents_a_notification_alone(reason):
     assert why_not(Occasion(kind=MESSAGE), Facts(**{reason: True}), Preferences()) == reason
 
 
-@pytest.mark.parametrize("reason", ["expired", "deleted", "silent"])
-def test_one_reason_in_the_message_prevents_a_notification(reason):
+@pytest.mark.parametrize("reason", OF_MESSAGE)
+def test_each_reason_about_the_message_prevents_a_notification_alone(reason):
     assert why_not(Occasion(kind=MESSAGE, **{reason: True}), Facts(), Preferences()) == reason
 
 
@@ -119,8 +121,9 @@ def test_do_not_disturb_is_stronger_than_the_schedule():
     assert why_not(Occasion(kind=MESSAGE), Facts(), preferences) == "do not disturb"
 
 
-def test_reasons_have_different_names():
-    assert len({name for name, _ in TABLE}) == len(TABLE)
+def test_each_reason_against_a_notification_has_a_name_of_its_own_and_a_test():
+    names = [name for name, _ in TABLE]
+    assert sorted(names) == sorted([*OF_RECEIVER, *OF_MESSAGE, "do not disturb", "unwanted"])
 
 
 def test_preferences_have_the_documented_defaults():
@@ -131,7 +134,7 @@ def test_preferences_have_the_documented_defaults():
     assert MutePreferences().dnd == 1
 
 
-def test_change_keeps_other_fields():
+def test_change_of_preferences_keeps_the_fields_that_it_does_not_name():
     once = changed_preferences("{}", {"groupPreferences": {"groupMessages": 3}})
     twice = changed_preferences(
         once, {"mutePreferences": {"schedule": {"monday": {"from": 900}}}, "usePrivacyTemplate": True}
@@ -142,7 +145,7 @@ def test_change_keeps_other_fields():
     assert thrice.mute_preferences.schedule == {"monday": DaySchedule(900), "friday": DaySchedule(dnd=True)}
 
 
-def test_schedule_of_null_changes_no_day():
+def test_change_with_a_null_schedule_keeps_the_days_of_the_schedule():
     known = changed_preferences("{}", {"mutePreferences": {"schedule": {"monday": {"from": 900}}}})
     changed = read_preferences(changed_preferences(known, {"mutePreferences": {"dnd": 2, "schedule": None}}))
     assert changed.mute_preferences.schedule == {"monday": DaySchedule(900)}
@@ -225,7 +228,7 @@ def test_invalid_token_has_the_documented_code(platform, token, code):
     ("time", "valid"), [(0, True), (59, True), (60, False), (1759, True), (1760, False), (1799, False)]
 )
 @pytest.mark.parametrize("field", ["from", "to"])
-def test_minutes_of_a_schedule_end_at_59(field, time, valid):
+def test_minutes_in_the_times_of_a_schedule_are_at_most_59(field, time, valid):
     change = {"mutePreferences": {"schedule": {"monday": {"from": 0, "to": 0, field: time}}}}
     if valid:
         schedule = read_preferences(changed_preferences("", change)).mute_preferences.schedule

@@ -109,7 +109,7 @@ def test_senders_and_moderators_edit_and_delete_a_message_and_others_do_not(oper
 
 
 @pytest.mark.parametrize("operation", ["read", "reply", "quote", "react", "flag", "save", "follow", "interact"])
-def test_everyone_in_the_conversation_and_no_one_else_uses_a_message(operation):
+def test_every_role_except_stranger_may_use_a_message(operation):
     for role in get_args(permissions.MessageRole):
         expected = "ERR_MESSAGE_ID_NOT_FOUND" if role == "stranger" else ""
         assert code_of(check_message, operation, role) == expected, role
@@ -124,7 +124,7 @@ def test_both_users_of_a_conversation_and_moderators_admins_and_owners_of_a_grou
 
 
 @pytest.mark.parametrize("operation", ["write", "type", "change"])
-def test_block_stops_blocker_and_blocked_user_each_with_a_code_of_their_own(operation):
+def test_blocker_and_blocked_user_are_refused_with_different_codes(operation):
     assert code_of(check_user, operation, "blocker") == "ERR_BLOCKED_RECEIVER"
     assert code_of(check_user, operation, "blocked") == "ERR_BLOCKED_SENDER"
     assert code_of(check_user, operation, "stranger") == ""
@@ -210,7 +210,7 @@ def test_tables_have_a_row_and_a_column_for_every_declared_name():
         assert {role for row in table.values() for role in row} == set(roles)
 
 
-def test_each_member_role_has_its_operations():
+def test_each_member_role_has_operations_for_its_removal_change_and_grant():
     assert set(REMOVAL) == set(SCOPE_CHANGE) == set(MEMBERS)
     assert set(GRANT) == {"participant", "moderator", "admin"}
     for role in MEMBERS:

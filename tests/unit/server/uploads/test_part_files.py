@@ -59,7 +59,7 @@ def test_sweep_removes_files_of_killed_processes_and_none_of_running_ones(folder
     assert parts(folder) == []
 
 
-def test_sweep_keeps_the_files_of_a_process_that_begins_meanwhile(folder, monkeypatch):
+def test_sweep_keeps_the_files_of_a_process_that_starts_during_the_sweep(folder, monkeypatch):
     folder.path.mkdir()
     other = PartFolder(folder.path)
     (folder.path / ".ended.lock").touch()

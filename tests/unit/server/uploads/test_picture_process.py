@@ -113,7 +113,7 @@ assert not [name for name in sys.modules if name.partition(".")[0] == "PIL"]
 
 
 @linux_only
-def test_process_has_the_least_priority_and_no_secrets(start, picture, monkeypatch):
+def test_decoding_process_has_the_lowest_priority_and_no_secrets(start, picture, monkeypatch):
     monkeypatch.setenv("TAILWIRE_DATABASE", "postgresql://user:secret@host/db")
     process = start()
     process.make(picture, None)
@@ -133,7 +133,7 @@ picture_child.make_thumbnail = crashing
 """
 
 
-def test_decoder_that_crashes_costs_one_picture(start, tmp_path, picture, small, caplog):
+def test_crash_of_the_decoder_loses_only_the_picture_in_progress(start, tmp_path, picture, small, caplog):
     bad, process = tmp_path / "bad", start(CHANGED.format(CRASHING))
     bad.write_bytes(b"crash")
     small.write_bytes(b"half a thumbnail")
@@ -207,7 +207,7 @@ async def test_unused_process_ends_and_the_next_picture_starts_another(start, pi
 
 
 @linux_only
-def test_closing_ends_a_picture_in_progress(start, picture, small):
+def test_close_ends_the_process_that_decodes_a_picture(start, picture, small):
     process = start()
     process.make(picture, None)
     pid = process.pid

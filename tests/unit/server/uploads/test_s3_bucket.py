@@ -155,7 +155,7 @@ async def test_unresponsive_service_is_given_up(own, tmp_path, monkeypatch):
         own.go_on()
 
 
-async def test_missing_bucket_is_named(s3, tmp_path):
+async def test_error_about_a_missing_bucket_names_it(s3, tmp_path):
     place = s3.create_bucket()
     s3.client().delete_bucket(Bucket=place.name)
     bucket = bucket_of(place)
@@ -166,7 +166,7 @@ async def test_missing_bucket_is_named(s3, tmp_path):
         await Uploading(tmp_path, bucket, content).refused()
 
 
-async def test_wrong_access_key_is_named_and_not_shown(tmp_path, caplog):
+async def test_error_about_a_wrong_access_key_names_the_settings_and_shows_no_secret(tmp_path, caplog):
     server = S3Server(auth=True)
     try:
         server.start()
@@ -280,9 +280,7 @@ async def test_object_that_was_not_uploaded_with_a_form_is_not_accepted(place, t
     await uploads.close()
 
 
-async def test_original_that_is_due_for_removal_is_not_accepted_and_one_that_comes_again_is_removed(
-    place, tmp_path, s3
-):
+async def test_expired_direct_upload_is_not_accepted_and_is_removed_if_it_is_uploaded_again(place, tmp_path, s3):
     now = [int(time.time())]
     uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: now[0], direct=True)
     form = {

@@ -56,7 +56,7 @@ def test_picture_gets_a_thumbnail(thumbnail, tmp_path, kind):
         assert (small.format, small.size) == ("JPEG", (320, 160))
 
 
-def test_thumbnail_has_the_right_orientation(thumbnail, tmp_path):
+def test_thumbnail_is_rotated_as_the_exif_orientation_says(thumbnail, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # the camera was held on its side
     out = io.BytesIO()
@@ -67,7 +67,7 @@ def test_thumbnail_has_the_right_orientation(thumbnail, tmp_path):
 
 
 @pytest.mark.slow
-def test_pictures_over_the_budget_are_measured_only(thumbnail):
+def test_picture_over_the_pixel_budget_has_a_size_and_no_thumbnail(thumbnail):
     assert thumbnail(png_of(4000, 3000)) == Picture(4000, 3000, has_thumbnail=True)
     assert thumbnail(png_of(4001, 3000)) == Picture(4001, 3000, has_thumbnail=False)
 
@@ -80,7 +80,7 @@ def test_single_scan_jpegs_have_a_larger_budget(thumbnail):
 
 
 @pytest.mark.slow
-def test_small_jpegs_with_very_many_scans_are_measured_only(thumbnail):
+def test_small_jpeg_with_very_many_scans_has_a_size_and_no_thumbnail(thumbnail):
     """Each scan takes as long as the whole picture: 70 KB would take twenty seconds."""
     for size, repeats, small in ((3000, 20, True), (3000, 1000, False), (300, 1000, True)):
         content = jpeg_of(size, size, progressive=True)

@@ -76,7 +76,7 @@ async def test_known_host_does_not_wait_for_the_lookups_of_others_and_is_looked_
     await transport.aclose()
 
 
-async def test_addresses_that_are_known_are_checked_each_time(monkeypatch):
+async def test_remembered_addresses_of_a_host_are_checked_for_each_request(monkeypatch):
     names_of(monkeypatch)
     allowed = {"127.0.0.1"}
     transport = CheckedTransport(allowed.__contains__, known_for=30)

@@ -26,7 +26,7 @@ def tries(retries: RetryPolicy, chance: float) -> list[int]:
     return times
 
 
-def test_first_delays_are_documented_and_the_last_attempt_is_at_the_end():
+def test_first_attempts_are_after_0_10_and_40_seconds_and_the_last_at_the_end_of_the_period():
     for chance in (0.0, 0.5, 0.999):
         times = tries(RetryPolicy(DAY, 3600), chance)
         assert times[:3] == [0, 10, 40]
@@ -43,11 +43,11 @@ def test_delays_double_up_to_the_limit_with_jitter():
 
 
 @pytest.mark.parametrize("retry_for", [0.0, 5.0, 40.0])
-def test_documented_attempts_are_made_despite_a_short_limit(retry_for):
+def test_attempts_after_0_10_and_40_seconds_are_made_even_if_the_period_is_shorter(retry_for):
     assert tries(RetryPolicy(retry_for, 3600), 0.5) == [0, 10, 40]
 
 
-def test_many_attempts_do_not_overflow():
+def test_delay_after_ten_thousand_attempts_is_the_longest_allowed():
     assert RetryPolicy(1e9, 3600).next_try(10_000, 0, 5, 0.5) == 3605
 
 

@@ -26,7 +26,7 @@ class StateError(asyncpg.PostgresError):
         ("23505", Failure.ENTRY), ("22021", Failure.ENTRY), ("42601", Failure.ENTRY), (None, Failure.ENTRY),
     ],
 )  # fmt: skip
-def test_state_of_the_database_decides(state, kind):
+def test_sqlstate_decides_what_becomes_of_a_failed_batch(state, kind):
     assert classify(StateError(state)) is kind
 
 

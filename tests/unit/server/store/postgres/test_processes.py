@@ -33,7 +33,7 @@ class SlowDatabase:
         return True, 1, [], [values["mine"]], now
 
 
-async def test_half_of_the_time_of_an_answer_has_passed_since_the_clock_was_read_in_it():
+async def test_clock_of_the_database_is_taken_as_read_in_the_middle_of_the_answer_time():
     world = VirtualServerWorld()
     database = SlowDatabase(world)
     processes = Processes(cast(Any, database), cast(Any, SimpleNamespace(process=1, renewed_at=0.0)), world)
@@ -45,7 +45,7 @@ async def test_half_of_the_time_of_an_answer_has_passed_since_the_clock_was_read
     assert abs(processes.clock_offset + 50.0) < 0.01
 
 
-async def test_answer_that_took_too_long_says_nothing_about_the_clock():
+async def test_answer_that_took_too_long_does_not_change_the_clock_offset():
     world = VirtualServerWorld()
     database = SlowDatabase(world)
     processes = Processes(cast(Any, database), cast(Any, SimpleNamespace(process=1, renewed_at=0.0)), world)

@@ -9,6 +9,6 @@ from tailwire.server.store.postgres import read_state
 from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES
 
 
-def test_function_of_receipts_looks_at_as_many_messages_as_the_statement():
+def test_sql_function_of_receipts_reads_at_most_as_many_messages_as_the_statement():
     function = Path(read_state.__file__).with_name("receipts_1.sql").read_text(encoding="utf-8")
     assert re.findall(r"ORDER BY id DESC LIMIT (\d+)", function) == [str(MAX_SCANNED_MESSAGES)]

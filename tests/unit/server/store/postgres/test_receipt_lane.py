@@ -42,7 +42,7 @@ def key(reader: str) -> Any:
     return "u/alice/bob", reader, True, "", True
 
 
-async def test_few_receipts_are_written_at_once_and_many_are_collected():
+async def test_receipts_are_collected_for_a_pause_only_after_a_large_batch():
     connection = PlayedConnection()
     lane, clock = lane_on(connection), asyncio.get_running_loop().time
     began = clock()

@@ -33,7 +33,7 @@ def of_user(uid: str) -> dict[str, object]:
     return {"entityType": "user", "entity": {"uid": uid, "name": uid.title(), "metadata": {"city": "Oslo"}}}
 
 
-def test_copies_of_a_deleted_user_are_replaced_and_nothing_else():
+def test_only_the_copies_of_the_deleted_user_are_replaced_in_a_body():
     group = {"entityType": "group", "entity": {"guid": "g", "uid": "alice", "name": "Alice's"}}
     mentions = {"alice": {"uid": "alice", "name": "Alice"}, "bob": {"uid": "bob", "name": "Bob"}}
     inner = {"data": {"text": "hi", "entities": {"sender": of_user("alice"), "receiver": of_user("bob")}}}
@@ -64,6 +64,6 @@ def test_messages_without_copies_of_a_deleted_user_stay_as_they_are(body):
 
 
 @pytest.mark.parametrize("odd", ["[]", "7", '{"entities":[1]}', '{"entities":{"on":5},"mentions":["alice"]}'])
-def test_bodies_of_another_form_are_left_as_they_are(odd):
+def test_bodies_of_an_unexpected_structure_are_left_unchanged(odd):
     body = b'{"data":%b,"by":{"uid":"alice"}}' % odd.encode()
     assert read_body(without_user(body, "alice")) == read_body(body)

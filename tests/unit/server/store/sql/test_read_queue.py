@@ -81,7 +81,7 @@ async def test_long_read_resumes_after_others_had_a_turn():
 
 
 @pytest.mark.virtual
-async def test_user_with_least_use_is_next_until_use_is_forgotten():
+async def test_user_who_has_used_the_least_reading_time_in_two_minutes_is_next():
     reads = Reads()
     reads.now = 1000.0
     reads.ask("often")
@@ -123,7 +123,7 @@ async def test_reads_beyond_the_waiting_limits_are_refused():
 
 
 @pytest.mark.virtual
-async def test_cancelled_read_keeps_no_turn():
+async def test_turn_of_a_cancelled_read_goes_to_the_next_one():
     reads = Reads()
     reads.ask("alice")
     await reads.settle()

@@ -38,7 +38,7 @@ def test_long_words_and_texts_with_many_words_are_cut_off():
     "body",
     [b'{"data":{"text":7}}', b'{"data":[]}', b"[]", rb'{"data":{"text":"\ud800"}}', b'{"data":{"text":"\xff"}}', b"{"],
 )
-def test_body_of_another_form_has_no_text(body):
+def test_body_of_an_unexpected_structure_has_no_text(body):
     assert text_of(body) == ""
 
 

@@ -20,7 +20,7 @@ from tailwire.server.store.sql.write_errors import (
         (ConnectionError(), "ConnectionError"),
     ],
 )
-def test_write_error_without_text_has_a_reason(error, reason):
+def test_reason_of_a_write_error_is_its_text_or_else_describes_its_type(error, reason):
     assert reason_of(error) == reason
 
 
@@ -35,7 +35,7 @@ def test_callers_wait_longer_from_the_second_failure_in_a_row_on():
     assert errors.record_failure(OSError("full")).retry_after == RETRY_AFTER_SECONDS
 
 
-def test_refusal_says_whether_nothing_was_stored():
+def test_refusal_says_whether_it_is_known_that_nothing_was_stored():
     errors = WriteErrors()
     assert "Nothing was stored" in str(errors.record_failure(OSError("full")).details)
     assert "not known" in str(errors.record_failure(TimeoutError(), unknown=True).details)

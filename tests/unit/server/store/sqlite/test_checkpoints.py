@@ -59,7 +59,9 @@ async def test_log_is_copied_into_the_database_once_enough_has_changed(tmp_path:
         assert rows_without_the_log(tmp_path) == checkpoints.MIN_CHANGES
 
 
-async def test_log_of_a_writer_that_is_faster_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+async def test_write_ahead_log_stays_bounded_although_no_checkpoint_runs_alongside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(checkpoints, "MIN_CHANGES", 10**9)
     monkeypatch.setattr(checkpoints, "MAX_LOG_PAGES", 50)
     async with open_database(tmp_path) as database:

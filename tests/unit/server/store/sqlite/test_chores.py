@@ -24,7 +24,7 @@ async def add(store: SqliteStore, key: str, up_to: int, due_at: int) -> None:
     await store.database.write(lambda c: chores.add_chore(c, chores.REMOVED_USER, key, up_to, due_at))
 
 
-async def test_earliest_chore_is_due_first_and_is_never_put_off(tmp_path):
+async def test_chore_that_is_added_again_keeps_the_earlier_of_its_two_times(tmp_path):
     store = await opened(tmp_path)
     assert await store.chores.next_due() is None
     await add(store, "x", 0, 70)
@@ -44,7 +44,7 @@ class Clock(World):
         return 100
 
 
-async def test_chores_are_done_from_the_very_second_on_in_which_they_are_due(tmp_path):
+async def test_chore_is_done_from_the_second_on_in_which_it_is_due_and_not_before(tmp_path):
     store = await opened(tmp_path, Clock())
     await add(store, "early", 0, 101)
     assert not await store.chores.do_next()
@@ -54,7 +54,7 @@ async def test_chores_are_done_from_the_very_second_on_in_which_they_are_due(tmp
     await store.close()
 
 
-async def test_log_is_truncated_before_other_chores_that_are_due_and_takes_none_of_them_away(tmp_path):
+async def test_truncation_of_the_log_is_done_before_other_due_chores_and_removes_none_of_them(tmp_path):
     store = await opened(tmp_path, Clock())
     await store.database.write(lambda c: chores.add_chore(c, chores.LOG, "", 0, 100))
     await add(store, "x", 0, 100)

@@ -60,7 +60,7 @@ async def test_failed_start_releases_the_lock(tmp_path):
 
 
 @pytest.mark.slow
-def test_lock_ends_with_its_process(tmp_path):
+def test_database_can_be_locked_after_the_process_with_the_lock_was_killed(tmp_path):
     code = (
         "import pathlib, sys; from tailwire.server.store.sqlite.lock import ServerLock;"
         f"lock = ServerLock(pathlib.Path({str(tmp_path / 'tailwire.db')!r})); print('taken', flush=True); sys.stdin.read()"

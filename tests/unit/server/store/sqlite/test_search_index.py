@@ -8,7 +8,7 @@ from tailwire.server.store.sqlite import SqliteStore, search_index
 from tailwire.testing.new_database import put_new_database
 
 
-async def test_each_message_is_indexed_in_one_step(tmp_path, monkeypatch):
+async def test_each_message_is_indexed_once_in_steps_of_the_set_size(tmp_path, monkeypatch):
     monkeypatch.setattr(search_index, "MESSAGES_PER_STEP", 2)
     put_new_database(tmp_path / "store.db")
     store = await SqliteStore.open(tmp_path / "store.db", World())

@@ -47,7 +47,7 @@ def put_back(copy: Path, path: Path) -> None:
     shutil.copy(copy, path)
 
 
-async def test_file_has_the_id_before_the_write_is_acknowledged(path):
+async def test_id_file_contains_each_id_when_its_write_is_acknowledged(path):
     store = await started(path)
     for n in range(1, 4):
         assert await send(store) == n
@@ -55,7 +55,7 @@ async def test_file_has_the_id_before_the_write_is_acknowledged(path):
     await store.close()
 
 
-async def test_same_database_is_the_same_store(path):
+async def test_reopened_database_keeps_its_name_and_begins_a_new_start(path):
     first = await started(path, 3)
     name, start = first.name, first.start
     await first.close()
@@ -95,7 +95,7 @@ async def test_older_copy_continues_above_the_ids_given_out(path):
     await again.close()
 
 
-async def test_older_copy_restored_with_its_file_is_detected_by_the_starts(path):
+async def test_older_copy_restored_with_its_id_file_is_detected_by_the_recorded_starts(path):
     store = await started(path, 2)
     copy, ids, start = copied(path, "copy.db"), path.with_name("tailwire.db.ids").read_bytes(), store.start
     for _ in range(5):
@@ -108,7 +108,7 @@ async def test_older_copy_restored_with_its_file_is_detected_by_the_starts(path)
     await back.close()
 
 
-async def test_position_of_a_later_start_is_known_up_to_the_copy(path):
+async def test_ids_of_a_start_made_after_the_copy_are_known_only_up_to_the_copy(path):
     store = await started(path, 2)
     copy = copied(path, "copy.db")
     await send(store)
@@ -142,7 +142,7 @@ async def test_missing_or_foreign_id_file_makes_a_new_store(path, tmp_path):
     await other.close()
 
 
-async def test_new_database_next_to_an_old_file_gives_out_other_ids(path):
+async def test_new_database_next_to_an_old_id_file_gives_out_ids_above_those_of_the_file(path):
     store = await started(path, 2)
     await store.close()
     path.unlink()
@@ -159,7 +159,7 @@ async def test_invalid_trails_are_not_recognised(path, trail):
     await store.close()
 
 
-async def test_command_that_runs_with_a_server_begins_no_start(path):
+async def test_command_that_opens_the_database_of_a_running_server_records_no_start(path):
     server = await started(path, 1)
     command = await SqliteStore.open(path, World())
     assert command.start == ""
@@ -181,7 +181,7 @@ async def test_oldest_starts_are_forgotten(path, monkeypatch):
         await store.close()
 
 
-def test_file_is_synced_after_a_number_of_ids_and_not_after_each(path, monkeypatch):
+def test_id_file_is_synced_after_a_set_number_of_ids_and_when_it_is_closed(path, monkeypatch):
     file = IdFile(path)
     file.begin("name", 5 * starts.IDS_PER_SYNC)
     synced: list[int] = []

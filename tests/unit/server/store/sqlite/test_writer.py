@@ -89,6 +89,8 @@ async def test_operations_that_are_retried_one_by_one_report_success_only_if_sto
     answers = await asyncio.gather(*futures, return_exceptions=True)
     rows = [n for (n,) in connection.execute("SELECT n FROM t")]
     assert (answers[0] == "stored") is (rows == [1])
+    assert (isinstance(answers[0], Refused)) is (rows == [])
+    assert isinstance(answers[1], ValueError | Refused)
     assert isinstance(answers[2], Refused)
     assert writer.errors.current
     await writer.close()
