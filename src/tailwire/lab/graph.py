@@ -1,4 +1,4 @@
-"""The phases of the connection and the edges between them, as `make table` found them."""
+"""The phases of a client's connection and the transitions between them, which `make table` has found and stored."""
 
 from __future__ import annotations
 

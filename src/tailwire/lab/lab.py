@@ -1,4 +1,4 @@
-"""The lab: a server in its own process, two phones, and the log of events."""
+"""The lab itself: a server in its own process, two simulated phones, and the log of events."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_LOG_CHARACTERS = 400
 
 
 class Lab:
-    """A server and two phones.
+    """A server and two phones. A person operates them with switches: named operations such as `send` or `kill`.
 
     Args:
         folder: the folder for the server's data.

@@ -1,4 +1,4 @@
-"""A phone: a real client behind its own line, and the switches that a person can use.
+"""A simulated phone: a real client behind a fault proxy (its line), and the switches by which a person operates it.
 
 Rule: it logs what was done and observed, and decides nothing that the client decides.
 """

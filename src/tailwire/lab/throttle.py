@@ -1,4 +1,4 @@
-"""Overload a process by stopping it most of the time."""
+"""Simulate an overload of a process by stopping it most of the time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminal chat, `tailwire chat`: a chat with Textual over the SDK.
+"""The terminal chat, `tailwire chat`: a chat client made with Textual and the SDK.
 
 Who may import it: cli.
 Read more: docs/terminal-chat.md.

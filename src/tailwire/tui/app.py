@@ -1,4 +1,4 @@
-"""The app: login, the client, and the chat."""
+"""The app of the terminal chat: it logs in, owns the client, and shows the login screen or the chat screen."""
 
 from __future__ import annotations
 

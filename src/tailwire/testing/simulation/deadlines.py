@@ -29,7 +29,7 @@ class DeadLines:
     """Checks that devices detect in time that no data arrives on their connection.
 
     Attributes:
-        late: for each connection whose death was not detected in time, a message that begins with the broken rule.
+        late: for each connection on which that was not detected in time, a text that begins with the broken rule.
         checked: the number of connections that were still open at their deadline, although nothing excused that.
     """
 
@@ -88,9 +88,9 @@ def is_trying(device: Device) -> bool:
 
 
 async def disconnected_devices(devices: list[Device]) -> list[str]:
-    """Wait as long as an attempt may take, and return a message for each device that should be connected and is not.
+    """Wait as long as an attempt may take, and return a text about each device that should be connected and is not.
 
-    Call it after all faults have ended and a hint was given. Each message begins with the broken rule.
+    Call it after all faults have ended and a hint was given. Each text begins with the name of the broken rule.
     """
     await asyncio.sleep(ATTEMPT_SECONDS + MARGIN_SECONDS)
     missing = [why for why in map(why_not_back, devices) if why]

@@ -108,7 +108,7 @@ class Device:
         changes: the changes that the listeners of all lives have received, in order.
         errors: the reported errors of its connections: the virtual time, and the code.
         ends: the virtual times at which its connections ended, or its app was killed or closed.
-        resources: the names by which the server knows the device; each life has a new one.
+        resources: the resources of its clients in all lives: the names by which the server tells devices apart.
         expected: for each login, the ids that the device must receive.
         token_requests: number of pending calls of its token provider, by life.
         token_requested_until: the virtual time at which the last call of its token provider ended; -inf before.

@@ -31,7 +31,7 @@ class Holes:
     """Checks that devices receive in time the messages that they notice to be missing.
 
     Attributes:
-        late: for each message that did not follow in time, a message that begins with the broken rule.
+        late: for each message that did not follow in time, a text that begins with the name of the broken rule.
         checked: the number of missing messages that had to follow in time.
     """
 

@@ -16,7 +16,7 @@ _LOW = {"MAX_REMEMBERED_MESSAGES": 10, "MAX_HELD_MESSAGES": 3}
 
 @contextmanager
 def low_limits(low: bool) -> Iterator[None]:
-    """If `low`, let all clients remember and hold only a few messages inside the `with` block; otherwise do nothing."""
+    """Inside the `with` block, let clients remember few received ids and hold back few messages; only if `low`."""
     before = {name: getattr(catch_up, name) for name in _LOW}
     try:
         for name, value in _LOW.items() if low else ():

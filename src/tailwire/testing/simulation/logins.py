@@ -68,8 +68,8 @@ class Logins:
     Attributes:
         sim: the run.
         revoked: the fingerprints of tokens that were revoked or logged out, or may have been.
-        wrong: for each session that ended without a reason, or did not end in time, a message that begins with the
-            broken rule.
+        wrong: for each session that ended without a reason, or did not end in time, a text that begins with the name
+            of the broken rule.
         checked: the number of sessions that had to end in time.
         service: the push service that receives the notifications.
     """

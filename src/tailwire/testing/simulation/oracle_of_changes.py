@@ -1,6 +1,6 @@
 """Check that devices received all events besides new messages, even those that happened while they were disconnected.
 
-If something changed several times, only the last value must have arrived, after all others that did.
+If something changed several times, the last value must have arrived, and no other value after it.
 """
 
 from __future__ import annotations
@@ -91,8 +91,8 @@ def received_again(device: Device, marked_unread: Mapping[str, int]) -> list[tup
 
     Args:
         device: the device.
-        marked_unread: how often each user has marked messages as unread, by uid. As often they may have read a message
-            again, so that many repeated read receipts are allowed.
+        marked_unread: how often each user has marked messages as unread, by uid. They may have read a message again
+            that often, so as many repeated read receipts are allowed.
     """
     once = ("member", *_RECEIPTS)
     times = Counter((received.life, received.key) for received in device.changes)

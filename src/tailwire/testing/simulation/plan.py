@@ -38,7 +38,7 @@ class Plan:
 
     @property
     def has_low_limits(self) -> bool:
-        """Whether limits of clients and server are low (see `limits`); in a tenth of the plans, and some slow lines."""
+        """Whether limits of clients and server are low (see `limits`): in a tenth of the plans, and in some others."""
         return self.seed % 10 == 7 or self.seed % 36 == 4 != self.seed
 
     @property

@@ -1,8 +1,8 @@
-"""Simulate several servers on one database on virtual time: the real code with which they cooperate, and models.
+"""Simulate several servers on one database on virtual time, to test the code with which they cooperate.
 
-Real are, in each server: the log of messages and changes and the hub, which deliver to sockets; the queue of writes to
-the database (the lane); and the code by which the servers agree on who is online, and on which of them sends to a
-webhook and to devices. Real is also the continuity machine of each client. The database and the broker are models, so
+In each server the real code runs of the log of messages and changes and of the hub, which deliver to sockets; of the
+queue of writes to the database (the lane); and of what the servers agree on: who is online, and which of them sends to
+a webhook and to devices. In each client the real continuity machine runs. The database and the broker are models, so
 this tests neither SQL nor the protocol of a broker; the tests on real servers do.
 """
 

@@ -53,7 +53,7 @@ class Simulation:
         server: the server, which may be down.
         trace: what happened, in order: the virtual time, who, what, and details.
         sends: everything that was sent, by muid.
-        broken: a message for each promise that was broken during the run; it begins with the name of the rule.
+        broken: a text for each promise that was broken during the run; it begins with the name of the rule.
         group: the guid of the group.
         in_doubt: the error codes of sends after which the message may or may not be stored.
         connection_count: how often clients reported that they are connected, all together.
