@@ -446,7 +446,7 @@ def test_close_times_out_while_the_thread_is_blocked(harness: SyncHarness):
         pickle.dumps(alice)
 
 
-def test_dropped_iterator_does_not_block_events(harness: SyncHarness):
+def test_iterator_that_was_collected_no_longer_receives_events(harness: SyncHarness):
     alice = harness.enter()
     events = alice.events(timeout=0.01)
     list(events)

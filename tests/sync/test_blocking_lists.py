@@ -71,7 +71,7 @@ def test_changes_run_in_the_apps_thread_one_at_a_time(harness: SyncHarness):
     assert rows == list(messages.items)
 
 
-def test_start_opens_a_list_without_waiting(harness: SyncHarness):
+def test_call_of_start_opens_a_live_list(harness: SyncHarness):
     alice, bob = two(harness)
     for n in range(3):
         bob.send_message(text(uid(alice), str(n)))
@@ -127,7 +127,7 @@ def test_queued_message_can_be_cancelled_through_a_list(harness: SyncHarness):
         harness.server.start()
 
 
-def test_transitions_are_reported_in_the_apps_thread(harness: SyncHarness):
+def test_transition_is_reported_in_the_thread_of_the_app(harness: SyncHarness):
     posted: queue.Queue = queue.Queue()
     alice = harness.enter(post=posted.put)
     received: list = []

@@ -63,8 +63,17 @@ def test_kubernetes_probes_ask_health_checks_that_exist():
 
 def test_panels_of_the_dashboard_have_names_and_do_not_overlap():
     board = json.loads((DEPLOY / "grafana.json").read_text(encoding="utf-8"))
-    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in board["panels"]]
-    assert len(set(places)) == len(places) == len({p["title"] for p in board["panels"]})
+    cells = [
+        (x, y)
+        for place in (p["gridPos"] for p in board["panels"])
+        for x in range(place["x"], place["x"] + place["w"])
+        for y in range(place["y"], place["y"] + place["h"])
+    ]
+    assert len(set(cells)) == len(cells)
+    assert max(x for x, _ in cells) < 24, "a row of Grafana has 24 columns"
+    titles = [p["title"] for p in board["panels"]]
+    assert all(titles)
+    assert len(set(titles)) == len(titles)
     assert all(target["expr"] for p in board["panels"] for target in p["targets"])
 
 

@@ -145,7 +145,7 @@ def _attributes(body: bytes, at: int) -> dict[int, bytes]:
     found: dict[int, bytes] = {}
     while at + _ATTRIBUTE.size <= len(body):
         length, kind = _ATTRIBUTE.unpack_from(body, at)
-        if length < _ATTRIBUTE.size:
+        if length < _ATTRIBUTE.size or at + length > len(body):  # malformed or truncated
             break
         found[kind] = body[at + _ATTRIBUTE.size : at + length]
         at += _aligned(length)

@@ -20,7 +20,17 @@ from tailwire.wire.codec import (
     user_from_wire,
 )
 from tailwire.wire.encoding import message_to_wire
-from tailwire.wire.entities import Attachment, BaseMessage, CustomMessage, Group, MediaMessage, TextMessage, User
+from tailwire.wire.entities import (
+    Attachment,
+    BaseMessage,
+    CustomMessage,
+    Group,
+    MediaMessage,
+    MessageReceipt,
+    TextMessage,
+    TypingIndicator,
+    User,
+)
 from tailwire.wire.server_settings import ServerSettings, settings_to_wire
 from tailwire.wire.social import receipt_from_frame, typing_from_frame
 
@@ -61,13 +71,13 @@ def test_text_message_of_the_usual_form_has_every_field():
 
 
 @given(likely)
-def test_any_value_is_decoded_or_refused(value):
-    readers = [user_from_wire, group_from_wire, message_from_wire]
+def test_any_value_is_decoded_to_its_class_or_refused(value):
+    readers = {user_from_wire: User, group_from_wire: Group, message_from_wire: BaseMessage}
     if isinstance(value, dict):
-        readers += [receipt_from_frame, typing_from_frame]
-    for read in readers:
+        readers |= {receipt_from_frame: MessageReceipt, typing_from_frame: TypingIndicator}
+    for read, kind in readers.items():
         with contextlib.suppress(BadWire):
-            read(value)
+            assert isinstance(read(value), kind)
 
 
 @given(st.text(), st.text(max_size=30), st.integers(1, 2**62))

@@ -59,14 +59,18 @@ def test_wait_requested_by_the_server_is_capped_at_an_hour(wait, within, chance)
         assert requested is None
 
 
-def test_close_codes_have_their_causes():
-    for code in (1000, 1001, 1011, 1013, 4000, 4499):
-        assert cause_of_close(code).kind is CauseKind.SHARED
-    assert cause_of_close(1012) is Cause.SERVER_RESTARTING
-    assert cause_of_close(4501) is Cause.TOKEN_REJECTED
-    for code in (1002, 1003, 1007, 1008, 1009, 4500, 4502, 4999):
-        assert cause_of_close(code) is Cause.REFUSED
-    assert cause_of_close(None) is cause_of_close(1006) is Cause.CONNECTION_RESET
+def test_each_close_code_has_its_cause():
+    of_their_own = {
+        1006: Cause.CONNECTION_RESET,
+        1012: Cause.SERVER_RESTARTING,
+        1013: Cause.SERVER_BUSY,
+        4501: Cause.TOKEN_REJECTED,
+    }
+    refused = {1002, 1003, 1007, 1008, 1009, *range(4500, 5000)}
+    for code in range(1000, 5100):
+        usual = Cause.REFUSED if code in refused else Cause.SERVER_CLOSED
+        assert cause_of_close(code) is of_their_own.get(code, usual), code
+    assert cause_of_close(None) is Cause.CONNECTION_RESET
 
 
 @given(st.floats(-10, 60), st.floats(0, 0.999))
@@ -94,9 +98,11 @@ def test_longest_wait_grows_with_the_duration_of_the_outage():
         assert longest_wait(T, Network.OFFLINE, failing) == longest
 
 
-def test_first_wait_after_a_restart_of_the_server_is_spread_over_a_second():
-    assert retry_delay(T, Cause.SERVER_RESTARTING, 0, Network.ONLINE, 0.5) == 0.5
-    assert retry_delay(T, Cause.SLEPT, 0, Network.ONLINE, 0.5) == 0.0
+def test_first_wait_is_spread_over_a_second_only_after_causes_shared_by_many_clients():
+    for cause in set(Cause) - {Cause.NEW_TOKEN}:
+        for chance in (0.0, 0.5, 0.9):
+            wait = 0.0 if cause.kind is CauseKind.OURS else chance
+            assert retry_delay(T, cause, 0, Network.ONLINE, chance) == wait, cause
     assert retry_delay(T, Cause.SLEPT, 1, Network.ONLINE, 0.5) == 0.0
     assert retry_delay(T, Cause.SLEPT, 2, Network.ONLINE, 0.5) == 1.25
 

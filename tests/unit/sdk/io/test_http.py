@@ -158,7 +158,7 @@ async def test_unsafe_request_is_not_repeated_and_the_pool_is_dropped():
 
 
 @pytest.mark.slow
-async def test_repeated_request_fails_early():
+async def test_repeated_request_on_a_silent_connection_fails_in_time_for_another_attempt():
     async with asking(silent_once_used) as (http, peer):
         await http.ask("POST", "/messages", body={})
         async with http.progress_timeout() as time_limit:
