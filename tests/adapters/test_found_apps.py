@@ -21,7 +21,7 @@ NEEDED = {"tk": ("tkinter", "_tkinter"), "qt": ("PySide6",), "kivy": ("kivy",), 
 
 
 @pytest.mark.parametrize("toolkit", NEEDED)
-def test_running_app_is_found(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
+def test_watch_finds_the_running_app_of_each_toolkit(once: Start, screen: Screen, tmp_path: Path, toolkit: str):
     need(*NEEDED[toolkit])
     environment = {
         **screen.environment, "QT_QPA_PLATFORM": "xcb", "TOGA_BACKEND": "toga_qt", "LC_ALL": "C.UTF-8",
@@ -64,7 +64,7 @@ async def test_wake_up_does_not_bring_a_hidden_window_to_the_foreground(
         assert app.messages == ["while it slept"]
 
 
-async def test_textual_app_is_found_from_inside():
+async def test_watch_finds_the_textual_app_that_calls_it():
     need("textual")
     from textual.app import App
 

@@ -71,7 +71,7 @@ def test_visible_window_does_not_end_the_background_of_a_sleep(app: App):
     scenarios.shown_while_asleep(app)
 
 
-def test_pause_ends_with_resume(app: App):
+def test_paused_app_disconnects_and_reconnects_when_it_is_resumed(app: App):
     app.do("pause")
     app.until_gone()
     assert app.do("seen") == "paused"
@@ -99,7 +99,7 @@ def test_blocking_client_follows_the_window_in_kivys_main_loop(once: Start, envi
 
 
 @pytest.mark.parametrize("blocking", [False, True])
-def test_pause_on_a_phone_blocks_kivys_event_loop(
+def test_app_paused_on_a_phone_disconnects_though_the_event_loop_of_kivy_is_blocked(
     once: Start, environment: dict[str, str], tmp_path: Path, blocking: bool
 ):
     pipe = tmp_path / "resume"

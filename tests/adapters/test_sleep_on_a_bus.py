@@ -129,7 +129,7 @@ async def test_missing_logind_or_lost_bus_leaves_the_app_in_the_foreground(monke
             assert watch.knows == frozenset()
 
 
-async def test_missing_bus_is_not_an_error(monkeypatch, tmp_path):
+async def test_watch_of_sleep_without_a_bus_reports_nothing_and_raises_nothing(monkeypatch, tmp_path):
     for address in (f"unix:path={tmp_path}/none", "nonsense:"):
         monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", address)
         chat = RecordingLoopClient()
@@ -138,7 +138,7 @@ async def test_missing_bus_is_not_an_error(monkeypatch, tmp_path):
         assert chat.reported == []
 
 
-async def test_unresponsive_bus_times_out(monkeypatch, tmp_path):
+async def test_connecting_to_an_unresponsive_bus_times_out(monkeypatch, tmp_path):
     from tailwire.adapters import dbus
 
     monkeypatch.setattr(dbus, "CONNECT_TIMEOUT_SECONDS", 0.05)

@@ -71,7 +71,7 @@ async def test_entry_is_stored_with_all_its_fields(open_store):
     await store.close()
 
 
-async def test_writes_of_one_and_of_several_statements_take_the_entry_of_their_request_once(open_store):
+async def test_audit_entry_is_stored_once_with_writes_of_one_and_of_several_statements(open_store):
     store = await open_audited(open_store)
     unit, single, many, by_key = entry("unit"), entry("single"), entry("many"), entry("key", key_hash=KEY.key_hash)
     await within(unit, lambda: store.users.add(DAVE), lambda: store.users.add(dataclasses.replace(DAVE, uid="erin")))
@@ -86,7 +86,7 @@ async def test_writes_of_one_and_of_several_statements_take_the_entry_of_their_r
     await store.close()
 
 
-async def test_write_that_does_nothing_leaves_the_entry_to_the_next_one(open_store):
+async def test_audit_entry_is_stored_with_the_first_write_that_changes_something(open_store):
     store = await open_audited(open_store)
     await store.users.add(DAVE)
     await store.keys.add(KEY)
@@ -126,7 +126,7 @@ async def test_writes_without_a_key_are_not_recorded(open_store):
     await store.close()
 
 
-async def test_send_does_not_lose_its_entry(open_store):
+async def test_audit_entry_of_a_send_is_stored_exactly_once(open_store):
     store = await open_audited(open_store)
     entry_made = entry("send", kind="use")
     draft = Draft("u/a/b", "a", "b", "user", "message", "text", b'{"x":1}', 1)
@@ -180,7 +180,7 @@ async def test_old_entries_are_not_shown_and_are_removed(open_store):
     await store.close()
 
 
-async def test_each_kind_of_entry_has_its_own_limit(open_store):
+async def test_limit_of_audit_entries_applies_to_each_kind_separately(open_store):
     store = await open_audited(open_store)
     store.audit.set_limits(seconds=3600, entries=3)
     for n in range(5):
@@ -193,7 +193,7 @@ async def test_each_kind_of_entry_has_its_own_limit(open_store):
     await store.close()
 
 
-async def test_no_entries_are_stored_if_they_are_kept_for_no_time(open_store):
+async def test_audit_retention_of_zero_seconds_stores_no_entries(open_store):
     store = await open_audited(open_store)
     store.audit.set_limits(seconds=0, entries=100)
     await within(entry("x"), lambda: store.users.add(DAVE))
@@ -214,7 +214,7 @@ async def clean(store) -> None:
         await store.upkeep.clean()
 
 
-async def test_size_of_the_database_and_duration_of_transactions_are_measured(open_store):
+async def test_store_measures_its_size_and_the_duration_of_each_transaction(open_store):
     store = await open_audited(open_store)
     seconds: list[float] = []
     store.measures.on_transaction(seconds.append)

@@ -189,7 +189,7 @@ async def test_each_removal_of_a_group_is_found_by_those_who_were_members_then(o
     await store.close()
 
 
-async def test_change_of_a_group_is_logged_with_it(open_store):
+async def test_group_changes_are_logged_for_members_except_the_device_that_made_them(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
     await join(store, "bob")
@@ -275,7 +275,7 @@ async def take_next_number(store) -> None:
 
 
 @own_changes
-async def test_own_change_is_logged_with_it_and_not_again_when_nothing_changes(open_store, change):
+async def test_own_change_is_logged_once_for_the_other_devices_of_the_user(open_store, change):
     store, message_id = await before_change(open_store, change)
     before = await store.change_log.newest_number()
     number = await change.make(store, message_id)
@@ -303,7 +303,7 @@ async def test_own_change_that_cannot_be_logged_is_not_made(open_store, change):
     await store.close()
 
 
-async def test_taking_back_what_a_user_has_not_done_is_not_logged(open_store):
+async def test_undoing_what_a_user_never_did_changes_and_logs_nothing(open_store):
     store = await open_store()
     message_id = await say(store, "alice", "bob", "user")
     empty = await content(store)
@@ -354,7 +354,7 @@ async def test_removal_of_the_conversation_of_a_group_is_logged_with_it_for_its_
     await store.close()
 
 
-async def test_later_change_of_the_same_thing_replaces_the_earlier_one(open_store):
+async def test_change_log_keeps_only_the_last_change_of_the_same_reaction(open_store):
     store = await open_store()
     message_id = await say(store, "alice", "bob", "user")
     for _ in range(3):
@@ -395,7 +395,7 @@ async def test_old_and_excess_entries_are_forgotten_and_the_last_forgotten_numbe
     await store.close()
 
 
-async def test_as_many_of_the_newest_entries_are_kept_as_may_be(open_store):
+async def test_change_log_keeps_the_newest_entries_up_to_its_limit(open_store):
     store = await open_store()
     log = store.change_log
     log.max_entries = 100
@@ -421,7 +421,7 @@ async def test_removed_user_is_in_no_entry_of_the_change_log(open_store):
     await store.close()
 
 
-async def test_boundary_leaves_the_newest_missed_messages_without_edits_and_deletions(open_store):
+async def test_missed_boundary_does_not_count_edits_and_deletions(open_store):
     store = await open_store()
     sent = [await say(store, "alice", "bob", "user") for _ in range(30)]
     await say(store, "alice", "carol", "user")
@@ -434,7 +434,7 @@ async def test_boundary_leaves_the_newest_missed_messages_without_edits_and_dele
     await store.close()
 
 
-async def test_boundary_does_not_count_what_the_reader_has_sent_from_the_same_device(open_store):
+async def test_missed_boundary_does_not_count_what_the_reader_sent_from_the_same_device(open_store):
     store = await open_store()
 
     async def send(sender: str, body: bytes) -> int:
@@ -457,7 +457,7 @@ async def test_boundary_does_not_count_what_the_reader_has_sent_from_the_same_de
     await store.close()
 
 
-async def test_join_names_the_message_that_ended_the_last_membership(open_store):
+async def test_join_returns_the_id_of_the_message_that_ended_the_previous_membership(open_store):
     store = await open_store()
     for guid in ("g", "h"):
         await store.groups.add(GroupRow(guid, guid, "public", owner="alice", members_count=1, created_at=1))
@@ -480,7 +480,7 @@ async def test_join_names_the_message_that_ended_the_last_membership(open_store)
     await store.close()
 
 
-async def test_join_does_not_name_the_end_of_a_group_that_was_removed(open_store):
+async def test_join_of_a_group_created_again_returns_no_end_of_an_earlier_membership(open_store):
     store = await open_store()
     for _ in range(2):
         await store.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))

@@ -42,7 +42,7 @@ async def test_deleted_message_is_no_longer_among_the_saved_ones(open_store):
     await store.close()
 
 
-async def test_pages_of_reactions_are_in_the_order_of_their_use_in_both_directions(open_store):
+async def test_pages_of_reactions_are_in_the_order_of_adding_in_both_directions(open_store):
     store = await open_store()
     message_id = (await store.messages.add(draft("alice", "bob", "user"))).message.id
     ids = [(await store.reactions.add(MessageAct(message_id, "bob", anything), text, 5, 10)).id for text in "abcd"]
@@ -57,7 +57,7 @@ async def test_pages_of_reactions_are_in_the_order_of_their_use_in_both_directio
     await store.close()
 
 
-async def test_pinned_messages_continue_after_the_one_that_was_read_last(open_store):
+async def test_next_page_of_pinned_messages_has_those_pinned_before_the_cursor(open_store):
     store = await open_store()
     message_ids = [(await store.messages.add(draft("alice", "bob", "user"))).message.id for _ in range(4)]
     for at, number in enumerate((message_ids[2], message_ids[0], message_ids[3], message_ids[1]), 10):
@@ -127,7 +127,7 @@ async def test_friends_blocks_and_memberships_of_a_removed_user_end(open_store, 
     await store.close()
 
 
-async def test_send_to_a_group_is_refused_with_what_has_become_of_it(open_store):
+async def test_refused_send_to_a_group_says_whether_membership_group_or_message_is_gone(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
     act = GroupAct("g", "bob", "", anything)
@@ -166,7 +166,7 @@ async def test_group_keeps_its_messages_when_its_removal_is_refused(open_store, 
     await store.close()
 
 
-async def test_commits_on_sqlite_wait_for_the_disk(tmp_path):
+async def test_sqlite_store_writes_in_wal_mode_with_synchronous_full(tmp_path):
     store = await SqliteStore.open(tmp_path / "store.db", World())
 
     def setting(c: sqlite3.Connection) -> tuple[int, str]:

@@ -77,7 +77,7 @@ async def test_filters_find_the_conversations_of_all_users(open_store):
     await n.store.close()
 
 
-async def test_unread_counts_are_those_of_the_list(open_store):
+async def test_unread_counts_equal_those_in_the_list_of_unread_conversations(open_store):
     n = await prepared(open_store)
     counts = dict(await n.store.conversations.unread_counts("bob"))
     rows, _ = await n.store.conversations.find(ConversationFilter("bob", unread=True, limit=20))
@@ -85,7 +85,7 @@ async def test_unread_counts_are_those_of_the_list(open_store):
     await n.store.close()
 
 
-async def test_mark_as_unread_moves_back_and_leaves_what_was_unread_as_it_was(open_store):
+async def test_marking_as_unread_marks_no_unread_message_as_read(open_store):
     n = Neighbours(await open_store())
     key, state = KEYS["ab"], n.store.read_state
     numbers = [(await n.store.messages.add(n.draft("ab"))).message.id for _ in range(4)]

@@ -82,7 +82,7 @@ class Forms:
         return await self.store.files.add(row, 100, now - 100)
 
 
-async def test_open_forms_and_files_of_a_user_stay_within_the_quota(open_store):
+async def test_open_upload_forms_and_files_of_a_user_together_stay_within_the_quota(open_store):
     store = await open_store()
     forms = Forms(store)
     assert await forms.issue(1000, a=60, b=41) is FormResult.OVER_QUOTA
@@ -101,7 +101,7 @@ async def test_open_forms_and_files_of_a_user_stay_within_the_quota(open_store):
     await store.close()
 
 
-async def test_old_forms_are_removed_a_few_at_a_time(open_store):
+async def test_each_new_upload_form_removes_a_limited_number_of_old_ones(open_store):
     store = await open_store()
     count = OLD_FORMS_AT_ONCE + 20
     old = [FormRow(f"{n:040}", "bob", 1, 1000) for n in range(count)]
@@ -113,7 +113,7 @@ async def test_old_forms_are_removed_a_few_at_a_time(open_store):
     await store.close()
 
 
-async def test_form_that_was_used_counts_until_it_expires(open_store):
+async def test_used_upload_form_counts_towards_the_quota_until_it_expires(open_store):
     store = await open_store()
     forms = Forms(store)
     assert await forms.issue(1000, a=60, b=20) is FormResult.STORED
@@ -125,7 +125,7 @@ async def test_form_that_was_used_counts_until_it_expires(open_store):
     await store.close()
 
 
-async def test_user_has_a_limited_number_of_open_forms(open_store):
+async def test_user_has_a_limited_number_of_open_upload_forms(open_store):
     store = await open_store()
     forms = Forms(store)
     assert await forms.issue(1000, most=2, a=1, b=1) is FormResult.STORED
@@ -137,7 +137,7 @@ async def test_user_has_a_limited_number_of_open_forms(open_store):
     await store.close()
 
 
-async def test_name_of_a_removed_file_is_kept_for_a_while_and_nothing_else_of_it(open_store):
+async def test_removed_file_leaves_only_its_name_which_is_refused_for_a_while(open_store):
     store = await open_store()
     first, second = (FileRow(name * 40, "alice", "a.txt", "text/plain", 60, 10) for name in "ab")
 

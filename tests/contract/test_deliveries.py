@@ -35,7 +35,7 @@ async def test_changed_triggers_of_a_webhook_apply_to_the_next_event(open_store)
     await store.close()
 
 
-async def test_deliveries_are_queued_put_off_given_up_sent_again_and_delivered(open_store):
+async def test_each_step_of_a_delivery_updates_its_row_and_the_state_of_its_webhook(open_store):
     store = await open_store()
     woken = []
     store.webhooks.on_queued(lambda: woken.append(True))
@@ -146,7 +146,7 @@ async def test_oldest_that_wait_for_a_webhook_are_given_up_when_too_many_do(open
     await store.close()
 
 
-async def test_events_of_edits_and_deletions_wake_those_who_deliver(open_store):
+async def test_webhook_events_of_edits_and_deletions_call_the_observer_of_the_queue(open_store):
     store = await open_store()
     woken = []
     await store.webhooks.add(WebhookRow("w", "W", "http://hook", "message_edited,message_deleted", created_at=1))

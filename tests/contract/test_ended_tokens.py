@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from tailwire.server.actions.audit import begin_command
+from tailwire.server.ports.audit import AuditFilter
 from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
@@ -60,7 +61,7 @@ async def test_revoked_token_is_not_stored_again_until_it_has_ended(open_store):
     await store.close()
 
 
-async def test_token_that_was_removed_to_make_room_is_not_stored_again(open_store):
+async def test_token_that_was_removed_because_of_the_limit_is_not_stored_again(open_store):
     store = await open_store()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     for n in range(3):
@@ -97,7 +98,7 @@ async def test_new_token_ends_only_as_many_others_as_exceed_the_limit(open_store
     await store.close()
 
 
-async def test_token_that_has_ended_is_stored_again_for_its_own_user_alone(open_store):
+async def test_ended_token_is_stored_again_only_for_its_own_user(open_store):
     store = await open_store()
     for uid in ("alice", "bob"):
         await store.users.add(UserRow(uid, uid, created_at=1))
@@ -126,7 +127,7 @@ async def test_token_of_a_deleted_user_is_not_stored_again(open_store):
     await store.close()
 
 
-async def test_command_with_an_audit_entry_can_create_tokens_with_and_without_an_end(open_store):
+async def test_audited_command_creates_tokens_with_and_without_an_end(open_store):
     store = await open_store()
     store.audit.set_limits(seconds=1 << 30, entries=10)
     await store.users.add(UserRow("alice", "Alice", created_at=1))
@@ -134,10 +135,11 @@ async def test_command_with_an_audit_entry_can_create_tokens_with_and_without_an
         begin_command("tailwire token create")
         assert await store.tokens.add(token, 3) == []
     assert await are_known(store, "plain", "jwt") == [True, True]
+    assert [row.action for row in await store.audit.find(AuditFilter(limit=10))] == ["tailwire token create"] * 2
     await store.close()
 
 
-async def test_token_that_is_read_while_it_is_removed_is_not_remembered(tmp_path):
+async def test_token_read_just_before_its_removal_commits_is_unknown_afterwards(tmp_path):
     store, loop = await SqliteStore.open(tmp_path / "store.db", World()), asyncio.get_running_loop()
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     assert await add_token(store, until("t", 100)) == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from contract.neighbours import KEYS, Clock, Neighbours, file_name, filled
@@ -25,7 +27,7 @@ async def test_friendship_is_refused_when_either_user_has_reached_the_limit(open
     await store.close()
 
 
-async def test_quota_of_files_counts_what_was_uploaded_since(open_store):
+async def test_quota_of_files_counts_only_files_uploaded_after_the_given_time(open_store):
     store = await open_store()
 
     async def add(letter: str, at: int, size: int, since: int) -> FileResult:
@@ -41,7 +43,7 @@ async def test_quota_of_files_counts_what_was_uploaded_since(open_store):
     await store.close()
 
 
-async def test_quota_of_forms_counts_what_was_uploaded_since(open_store):
+async def test_quota_of_upload_forms_counts_only_files_uploaded_after_the_given_time(open_store):
     store = await open_store()
     await store.files.add(FileRow(file_name("a"), "alice", "f", "image/png", 10, 5))
 
@@ -53,7 +55,7 @@ async def test_quota_of_forms_counts_what_was_uploaded_since(open_store):
     await store.close()
 
 
-async def test_very_first_message_is_shown_and_unread(open_store):
+async def test_first_message_of_an_empty_database_is_unread_and_the_last_of_its_conversation(open_store):
     store = await open_store()
     n = Neighbours(store)
     first = (await store.messages.add(n.draft("ab"))).message.id
@@ -62,7 +64,25 @@ async def test_very_first_message_is_shown_and_unread(open_store):
     await store.close()
 
 
-async def test_newest_failures_are_kept_and_waiting_ones_are_counted_at_once(open_store):
+async def test_failed_deliveries_beyond_the_limit_are_removed_from_the_oldest_on(open_store):
+    store, rows = await with_three_failures(open_store)
+    assert await store.deliveries.failed_ids("w") == [rows[1].id, rows[2].id]
+    await store.close()
+
+
+async def test_counts_and_oldest_time_of_deliveries_follow_each_change_at_once(open_store):
+    store, rows = await with_three_failures(open_store)
+    assert (await store.deliveries.state("w")).waiting_since == 43
+    counts = [(store.deliveries.waiting_counts(), store.deliveries.failed_counts())]
+    for row in (rows[3], rows[2]):
+        await store.deliveries.remove_delivered(row, 60)
+        counts.append((store.deliveries.waiting_counts(), store.deliveries.failed_counts()))
+    assert counts == [({"w": 2}, {"w": 2}), ({"w": 1}, {"w": 2}), ({"w": 1}, {"w": 1})]
+    await store.close()
+
+
+async def with_three_failures(open_store) -> tuple[Any, list[Any]]:
+    """Return a store that keeps two failed deliveries, and five deliveries, the first three of them failed."""
     clock = Clock()
     store = await open_store(clock)
     store.deliveries.set_limits(max_waiting=100, max_failed=2, failed_seconds=1000)
@@ -74,14 +94,7 @@ async def test_newest_failures_are_kept_and_waiting_ones_are_counted_at_once(ope
     assert (await store.deliveries.state("w")).waiting_since == 40
     for row in rows[:3]:
         await store.deliveries.give_up(row, 50, "refused")
-    assert await store.deliveries.failed_ids("w") == [rows[1].id, rows[2].id]
-    assert (await store.deliveries.state("w")).waiting_since == 43
-    counts = [(store.deliveries.waiting_counts(), store.deliveries.failed_counts())]
-    for row in (rows[3], rows[2]):
-        await store.deliveries.remove_delivered(row, 60)
-        counts.append((store.deliveries.waiting_counts(), store.deliveries.failed_counts()))
-    assert counts == [({"w": 2}, {"w": 2}), ({"w": 1}, {"w": 2}), ({"w": 1}, {"w": 1})]
-    await store.close()
+    return store, rows
 
 
 async def test_owner_of_a_new_group_is_a_member_from_the_last_message_on(open_store):
@@ -103,7 +116,7 @@ async def test_tokens_of_a_user_are_listed_the_newest_first(open_store):
     await store.close()
 
 
-async def test_first_device_begins_with_the_first_message(open_store):
+async def test_first_device_on_an_empty_database_is_notified_from_the_first_message_on(open_store):
     store = await open_store()
     await store.users.add(UserRow("bob", "Bob", created_at=1))
     await store.tokens.add(TokenRow("t", "bob", 1), 10)
@@ -112,7 +125,7 @@ async def test_first_device_begins_with_the_first_message(open_store):
     await store.close()
 
 
-async def test_conversations_know_the_last_of_their_own_messages_that_was_pruned(open_store):
+async def test_newest_pruned_message_is_recorded_for_each_conversation(open_store):
     store = await open_store()
     n = Neighbours(store)
     numbers = [
@@ -132,7 +145,7 @@ async def test_conversations_know_the_last_of_their_own_messages_that_was_pruned
     await store.close()
 
 
-async def test_receipts_stay_while_a_message_that_they_cover_does(open_store):
+async def test_receipt_is_removed_only_when_all_messages_that_it_covers_are(open_store):
     n = await filled(open_store)
     sent = [(await n.store.messages.add(n.draft("team", at))).message.id for at in (10, 60, 60)]
     for uid, number in (("bob", sent[0]), ("carol", sent[1])):
@@ -144,7 +157,7 @@ async def test_receipts_stay_while_a_message_that_they_cover_does(open_store):
     await n.store.close()
 
 
-async def test_standing_has_the_ban_of_the_group_alone(open_store):
+async def test_standing_of_a_user_in_a_group_has_no_ban_from_another_group(open_store):
     n = await filled(open_store)
     standing = await n.store.standings.group(GroupAct("team", "dave", "erin", lambda _: None))
     assert (standing.actor, standing.actor_ban.uid, standing.subject, standing.subject_ban.uid) == (
@@ -160,7 +173,7 @@ async def test_standing_has_the_ban_of_the_group_alone(open_store):
 
 
 @pytest.mark.parametrize("guid", ["team", "other"])
-async def test_sender_must_be_a_member_of_the_very_group(open_store, guid):
+async def test_sender_must_be_a_member_of_the_group_and_not_only_of_another_one(open_store, guid):
     n = await filled(open_store)
     await n.store.groups.add(GroupRow("other", "Other", "public", owner="zed", created_at=1))
     draft = n.draft("team")._replace(sender="alice", receiver=guid, conversation_id=f"g/{guid}")
@@ -185,7 +198,7 @@ async def test_user_who_joins_right_after_a_change_does_not_find_it(open_store):
     await n.store.close()
 
 
-async def test_removed_send_is_remembered_for_its_sender_alone(open_store):
+async def test_muid_of_a_removed_message_is_refused_only_from_its_sender(open_store):
     n = await filled(open_store)
     await n.store.removal.remove_message(await n.store.messages.get(n.ids["ab1"]))
     for muid in ("ab1", "new"):
@@ -221,7 +234,7 @@ async def test_failed_notifications_are_listed_from_the_newest(open_store):
     await n.store.close()
 
 
-async def test_messages_and_reactions_to_notify_of_are_read_within_their_bounds(open_store):
+async def test_messages_and_reactions_to_notify_of_begin_after_the_given_id(open_store):
     n = await filled(open_store)
     box = n.store.notifications
     assert await box.newest_id() == max(n.ids.values())
@@ -241,7 +254,7 @@ async def test_reactions_of_one_kind_to_one_message_are_found(open_store):
     await n.store.close()
 
 
-async def test_oldest_times_are_those_of_files_never_used_and_of_files_no_longer_used(open_store):
+async def test_unused_since_has_the_oldest_time_of_files_never_used_and_of_files_no_longer_used(open_store):
     n = await filled(open_store)
     assert await n.store.files.unused_since() == (5, None)
     for n.clock.now, uid in ((60, "alice"), (50, "bob")):
@@ -251,7 +264,7 @@ async def test_oldest_times_are_those_of_files_never_used_and_of_files_no_longer
     await n.store.close()
 
 
-async def test_next_delivery_is_the_first_that_waits(open_store):
+async def test_next_due_time_is_the_earliest_of_the_waiting_deliveries(open_store):
     store = await open_store(Clock())
     await store.webhooks.add(WebhookRow("w", "W", "http://hook", "a", created_at=1))
     for _ in range(3):

@@ -46,7 +46,7 @@ async def test_cleared_messages_are_hidden_only_from_the_user_who_cleared_them(o
     await store.close()
 
 
-async def test_last_message_of_another_is_found_up_to_an_id(open_store):
+async def test_last_message_from_another_user_is_found_up_to_an_id(open_store):
     store = await open_store()
     conversations = store.conversations
     assert await conversations.last_from_others(ALICE_BOB, "bob", None) == 0
@@ -73,7 +73,7 @@ async def test_last_edit_of_a_message_is_that_of_its_newest_action_message(open_
     await store.close()
 
 
-async def test_receipts_of_a_message_to_a_user_are_its_times(open_store):
+async def test_receipts_of_a_message_to_a_user_have_the_times_of_delivery_and_reading(open_store):
     store = await open_store()
     message_id = (await store.messages.add(draft())).message.id
 
@@ -171,7 +171,7 @@ async def test_ids_of_removed_reactions_and_deliveries_are_not_given_out_again(o
     await store.close()
 
 
-async def test_newest_missed_messages_begin_behind_a_boundary(open_store):
+async def test_missed_boundary_is_the_id_before_the_newest_messages_that_a_device_missed(open_store):
     store = await open_store()
     first = (await store.messages.add(draft())).message.id
     others = [(await store.messages.add(draft("carol", "dave"))).message.id for _ in range(40)]

@@ -131,7 +131,7 @@ async def test_messages_read_by_all_once_a_member_left_have_that_time_and_one_en
     await groups.store.close()
 
 
-async def test_received_and_read_messages_are_recorded_apart(open_store):
+async def test_leaving_records_separately_what_all_have_received_and_what_all_have_read(open_store):
     groups = await Groups.open(open_store, ("bob", "carol"))
     sent = [await groups.send("alice") for _ in range(4)]
     await groups.read("bob", sent[3], read=False)
@@ -143,7 +143,7 @@ async def test_received_and_read_messages_are_recorded_apart(open_store):
     await groups.store.close()
 
 
-async def test_other_groups_and_conversations_do_not_matter_and_do_not_change(open_store):
+async def test_leaving_a_group_changes_no_messages_of_other_groups_and_conversations(open_store):
     groups = await Groups.open(open_store, ("bob", "carol", "dave"))
     for uid in ("bob", "carol", "dave", "erin", "frank"):
         await groups.join(uid, "crew")  # erin and frank read nothing
@@ -175,7 +175,7 @@ async def test_slower_one_of_two_others_decides_what_all_have_read(open_store):
     await groups.store.close()
 
 
-async def test_members_who_joined_later_have_read_what_was_sent_before(open_store):
+async def test_members_who_joined_later_count_as_having_read_what_was_sent_before(open_store):
     groups = await Groups.open(open_store, ("bob", "dave"))
     sent = await groups.send("alice")
     await groups.join("erin")
@@ -241,7 +241,7 @@ def _look_at(monkeypatch: pytest.MonkeyPatch, messages: int) -> None:
     monkeypatch.setattr(of_sqlite, "MAX_SCANNED_MESSAGES", messages)
 
 
-async def test_newest_messages_are_recorded_if_there_are_too_many(open_store, monkeypatch):
+async def test_leaving_marks_only_the_newest_messages_up_to_the_limit_as_read_by_all(open_store, monkeypatch):
     _look_at(monkeypatch, 2)
     groups = await Groups.open(open_store, ("bob", "carol", "dave"))
     sent = [await groups.send("alice") for _ in range(2)]
@@ -262,7 +262,7 @@ async def test_messages_that_were_read_by_all_before_do_not_count_towards_the_li
     await groups.store.close()
 
 
-async def test_member_who_reads_what_was_sent_before_they_joined_records_it_up_to_there(open_store):
+async def test_reading_a_message_sent_before_the_join_marks_no_later_one_as_read_by_all(open_store):
     groups = await Groups.open(open_store)
     sent = [await groups.send("alice") for _ in range(2)]
     for uid in ("bob", "carol"):
@@ -337,7 +337,7 @@ async def test_messages_that_only_a_removed_user_had_not_read_become_read_by_all
     await groups.store.close()
 
 
-async def test_groups_that_are_too_large_for_receipts_have_none_of_a_removed_user(open_store):
+async def test_removal_of_a_user_marks_no_message_of_a_group_too_large_for_receipts_as_read(open_store):
     groups = await Groups.open(open_store, ("bob", "carol", "dave"))
     for uid in ("bob", "carol", "dave", "erin"):
         await groups.join(uid, "crew")
@@ -351,7 +351,7 @@ async def test_groups_that_are_too_large_for_receipts_have_none_of_a_removed_use
     await groups.store.close()
 
 
-async def test_groups_that_a_removed_user_joined_last_come_first(open_store, monkeypatch):
+async def test_removal_of_a_user_updates_receipts_first_in_the_groups_they_joined_last(open_store, monkeypatch):
     for module in (removal_of_postgres, removal_of_sqlite):
         limited = replaced(module.MEMBERSHIPS_WITH_RECEIPTS_SQL, "LIMIT 100", "LIMIT 1")
         monkeypatch.setattr(module, "MEMBERSHIPS_WITH_RECEIPTS_SQL", limited)

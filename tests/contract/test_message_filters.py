@@ -191,7 +191,7 @@ def conditions(history: History) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-async def test_lists_have_what_the_model_has(open_store):
+async def test_filtered_message_lists_equal_those_of_the_model(open_store):
     store = await open_store()
     history = History(store)
     await history.fill()

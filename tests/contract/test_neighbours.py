@@ -292,7 +292,7 @@ async def removed(n: Neighbours, name: str) -> None:
 
 
 @pytest.mark.parametrize("what", REMOVALS)
-async def test_removal_takes_what_belongs_to_it_alone(open_store, what):
+async def test_each_removal_changes_only_the_expected_rows(open_store, what):
     town = await filled(open_store)
     before = await town.rows()
     await REMOVALS[what].make(town)
@@ -319,7 +319,7 @@ async def mark(n: Neighbours, place: str, uid: str, number: int, *, read: bool) 
 
 
 @pytest.mark.parametrize("noun", STEPS)
-async def test_listed_writes_change_only_the_expected_rows(open_store, noun):
+async def test_each_listed_write_changes_only_the_expected_rows(open_store, noun):
     town = await filled(open_store)
     for number, step in enumerate(STEPS[noun], 1):
         before = await town.rows()

@@ -108,7 +108,7 @@ async def test_second_of_two_pins_at_the_same_moment_exceeds_the_limit(open_stor
     await store.close()
 
 
-async def test_deletion_that_is_overtaken_by_a_later_one_brings_nothing_back(open_store):
+async def test_deleting_a_conversation_up_to_an_earlier_message_restores_no_later_ones(open_store):
     store = await open_store()
     first, second = await say(store, "alice", "bob"), await say(store, "alice", "bob")
     assert await store.read_state.clear(CHAT, "bob", second)

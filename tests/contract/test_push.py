@@ -78,7 +78,7 @@ async def test_notifications_begin_with_messages_sent_after_the_first_device_was
     await store.close()
 
 
-async def test_facts_about_a_receiver_are_found_with_the_message(open_store):
+async def test_receiver_of_a_notification_is_read_with_their_preferences_mutes_and_devices(open_store):
     store = await populated(open_store)
     assert await store.groups.add(GroupRow("team", "Team", "public", owner="alice", created_at=1))
     await store.push_tokens.put(device("bob", "phone"), 10)
@@ -109,7 +109,7 @@ async def test_facts_about_a_receiver_are_found_with_the_message(open_store):
     await store.close()
 
 
-async def test_notification_is_queued_put_off_sent_replaced_and_given_up(open_store):
+async def test_each_step_of_a_notification_updates_the_outbox(open_store):
     store = await populated(open_store)
     box = store.notifications
     for name in ("phone", "laptop"):

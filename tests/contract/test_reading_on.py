@@ -10,7 +10,7 @@ from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import GroupFilter, MemberFilter, MessageFilter, UserFilter
 from tailwire.server.ports.key_records import KeyRow, TokenRow
 from tailwire.server.ports.records import Draft, Event, GroupRow, ReportRow, UserRow
-from tailwire.server.ports.standing import MessageAct
+from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -60,12 +60,23 @@ async def test_added_and_removed_rows_do_not_shift_the_next_page(open_store):
     await store.close()
 
 
-async def test_members_and_keys_are_read_by_position(open_store):
+async def test_members_are_read_by_position_once_and_in_the_order_of_their_uids(open_store):
     store = await open_store()
-    await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
-    (only,) = await store.members.list_after(MemberFilter("g"), ())
-    assert only.uid == "alice"
-    assert await store.members.list_after(MemberFilter("g"), ("alice",)) == []
+    for guid in ("g", "other"):
+        await store.groups.add(GroupRow(guid, guid, "public", owner="alice", created_at=1))
+    for guid, uid in (("g", "erin"), ("g", "carol"), ("other", "bob"), ("g", "dave"), ("g", "frank")):
+        joined = Draft(key_of("", guid, "group"), uid, guid, "group", "action", "groupMember", b"{}", 1)
+        act = GroupAct(guid, uid, uid, lambda _: None)
+        await store.members.add(act, "participant", 1, lambda _, joined=joined: joined)
+    criteria = MemberFilter("g", limit=2)
+    sizes, rows = await every_page(lambda at: store.members.list_after(criteria, at), lambda row: (row.uid,))
+    assert sizes == [2, 2, 1]
+    assert [(row.guid, row.uid) for row in rows] == [("g", uid) for uid in ("alice", "carol", "dave", "erin", "frank")]
+    await store.close()
+
+
+async def test_keys_are_read_by_position_in_the_order_of_their_list(open_store):
+    store = await open_store()
     for n in range(7):
         await store.keys.add(KeyRow(f"{n}" * 20, f"Key {n % 2}", "authOnly" if n % 2 else "fullAccess", 5 - n % 3))
     sizes, rows = await every_page(
@@ -78,7 +89,7 @@ async def test_members_and_keys_are_read_by_position(open_store):
     await store.close()
 
 
-async def test_key_ends_at_its_time_and_never_later_than_before(open_store):
+async def test_end_of_a_key_cannot_be_postponed(open_store):
     store = await open_store()
     await store.keys.add(KeyRow("k", "K", "fullAccess", 1))
     assert await store.keys.scope("k", 10) == "fullAccess"

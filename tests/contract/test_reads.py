@@ -192,7 +192,7 @@ async def test_mentions_in_an_older_database_are_counted(path):
 
 
 @pytest.mark.virtual
-async def test_reads_on_a_virtual_loop_take_no_time_however_busy_the_machine_is(path, monkeypatch):
+async def test_read_on_a_virtual_loop_is_not_refused_at_a_deadline_of_a_nanosecond(path, monkeypatch):
     monkeypatch.setattr(readers, "STEPS_PER_CHECK", 1000)
     store = await SqliteStore.open(path, World(), read_deadline=1e-9)
     count = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT count(*) FROM n"
@@ -244,7 +244,7 @@ async def test_page_of_a_conversation_is_read_in_the_loop_and_a_long_search_in_a
     await store.close()
 
 
-async def test_heavy_readers_do_not_delay_others(path):
+async def test_long_reads_of_one_user_do_not_delay_other_reads_and_sends(path):
     store = await SqliteStore.open(path, World())
     await members(store, "g", "alice", "bob")
     await store.users.add(UserRow("alice", "Alice", role="default", created_at=1, updated_at=1))
@@ -270,7 +270,7 @@ async def test_heavy_readers_do_not_delay_others(path):
     await store.close()
 
 
-async def test_list_contains_everything_acknowledged_before(open_store):
+async def test_list_contains_each_message_that_was_acknowledged_before_the_read(open_store):
     store = await open_store()
     await members(store, "g", "alice", "bob")
     for n in range(1, 41):

@@ -59,7 +59,7 @@ async def test_annotations_of_one_user_and_of_the_asked_messages_are_found(open_
     await n.store.close()
 
 
-async def test_limits_of_annotations_count_those_of_others_to_nobody(open_store):
+async def test_limit_of_annotations_does_not_count_those_of_other_messages_and_users(open_store):
     n = await filled(open_store)
     act = n.act("team1", "bob")
     for reaction in "abc":
@@ -77,7 +77,7 @@ async def test_limits_of_annotations_count_those_of_others_to_nobody(open_store)
     await n.store.close()
 
 
-async def test_block_is_between_two_users(open_store):
+async def test_block_and_friendship_are_found_only_between_their_two_users(open_store):
     store = await open_store()
     n = Neighbours(store)
     await with_people(n)
@@ -161,9 +161,9 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     await n.store.close()
 
 
-async def test_devices_and_their_owners_are_found_while_their_tokens_last(open_store):
+async def test_device_is_removed_when_its_auth_token_has_ended(open_store):
     n = await filled(open_store)
-    tokens, mutes = n.store.push_tokens, n.store.push_preferences
+    tokens = n.store.push_tokens
     await n.store.tokens.add(TokenRow("short", "bob", 1, expires_at=50), 10)
     await tokens.put(PushTokenRow("brief", "bob", "short", "web_push", "web", "", "of brief", 5, 5), 10)
     assert [row.token_hash for row in await tokens.of_auth_token("short")] == ["brief"]
@@ -171,12 +171,19 @@ async def test_devices_and_their_owners_are_found_while_their_tokens_last(open_s
     assert len(await tokens.of_user("bob")) == 5
     await tokens.remove_ended(50)
     assert len(await tokens.of_user("bob")) == 4
+    assert await tokens.of_auth_token("short") == []
+    await n.store.close()
+
+
+async def test_mute_of_a_conversation_ends_at_its_time(open_store):
+    n = await filled(open_store)
+    mutes = n.store.push_preferences
     assert await mutes.muted_conversations("bob", 499) == [MuteRow(KEYS[guid], 500) for guid in ("crew", "team")]
     assert await mutes.muted_conversations("bob", 500) == []
     await n.store.close()
 
 
-async def test_facts_about_a_receiver_are_their_own(open_store):
+async def test_receiver_of_a_notification_has_their_own_reads_blocks_mutes_and_devices(open_store):
     n = await filled(open_store)
     box, store = n.store.notifications, n.store
     message = await store.messages.get(n.ids["team1"])
@@ -255,7 +262,7 @@ async def test_progress_of_notifications_never_goes_back(open_store):
     await store.close()
 
 
-async def test_first_device_begins_behind_what_there_is(open_store):
+async def test_first_device_is_not_notified_of_earlier_messages_and_reactions(open_store):
     n = await filled(open_store)
     for uid in ("alice", "bob", "carol"):
         for number in (1, 2):
@@ -295,7 +302,7 @@ async def test_deliveries_are_those_of_one_webhook_in_order(open_store):
     await n.store.close()
 
 
-async def test_keys_end_at_a_time_and_are_counted_once(open_store):
+async def test_ending_other_keys_counts_only_those_whose_end_was_later(open_store):
     store = await open_store()
     for key in ("first", "second", "third"):
         await store.keys.add(KeyRow(key, key, "fullAccess", 1))
@@ -306,7 +313,7 @@ async def test_keys_end_at_a_time_and_are_counted_once(open_store):
     await store.close()
 
 
-async def test_old_messages_and_files_are_counted_to_the_second(open_store):
+async def test_messages_and_files_up_to_an_exact_time_are_counted(open_store):
     store = await open_store()
     n = Neighbours(store)
     assert await store.pruning.oldest_times() == (None, None)
@@ -335,7 +342,7 @@ async def test_old_messages_and_files_are_counted_to_the_second(open_store):
     await store.close()
 
 
-async def test_replies_never_make_a_message_older(open_store):
+async def test_reply_with_an_earlier_time_does_not_move_the_updated_time_of_its_parent_back(open_store):
     store = await open_store()
     n = Neighbours(store)
     parent = (await store.messages.add(n.draft("ab", 50))).message.id
@@ -377,7 +384,7 @@ async def test_group_message_is_read_when_all_others_have_read_it(open_store):
     await store.close()
 
 
-async def test_conversations_count_what_is_new_in_them(open_store):
+async def test_listed_conversations_count_only_their_own_unread_messages_and_mentions(open_store):
     n = await filled(open_store)
     store = n.store
 
@@ -419,7 +426,7 @@ async def test_standing_of_a_message_has_membership_and_owner_only_in_groups_and
     await n.store.close()
 
 
-async def test_discarded_file_wakes_who_removes_files(open_store):
+async def test_discarding_a_file_calls_the_observer_of_chores(open_store):
     n = await filled(open_store)
     woken: list[int] = []
     n.store.chores.on_added(lambda: woken.append(1))

@@ -34,7 +34,7 @@ async def stored(store: Any) -> list[tuple[str, int, int]]:
     return [tuple(row) for row in await store.database.rows("SELECT key, number, at FROM request_numbers ORDER BY key")]
 
 
-async def test_number_is_compared_with_those_of_its_own_key(open_store):
+async def test_request_number_is_compared_only_with_those_of_the_same_key(open_store):
     store = await open_store(Clock())
     await store.users.add(UserRow("alice", "Alice", created_at=1))
     made = [await change(store, *one) for one in (("a", 5), ("b", 3), ("a", 5), ("a", 4), ("a", 6), ("b", 4), ("b", 3))]
@@ -43,7 +43,7 @@ async def test_number_is_compared_with_those_of_its_own_key(open_store):
     await store.close()
 
 
-async def test_number_that_comes_late_leaves_the_higher_one(open_store):
+async def test_lower_request_number_does_not_replace_a_higher_stored_one(open_store):
     clock = Clock()
     store = await open_store(clock)
     await store.users.add(UserRow("alice", "Alice", created_at=1))
@@ -64,7 +64,7 @@ async def test_write_of_one_statement_is_refused_with_an_outdated_number(open_st
     await store.close()
 
 
-async def test_old_numbers_are_forgotten_to_the_second(open_store):
+async def test_request_numbers_are_kept_for_exactly_the_kept_seconds(open_store):
     clock = Clock()
     store = await open_store(clock)
     await store.users.add(UserRow("alice", "Alice", created_at=1))

@@ -445,7 +445,7 @@ class Clock(World):
         return self.now
 
 
-async def test_writes_do_not_wait_for_a_reader_of_erased_pages(path):
+async def test_open_read_transaction_delays_the_erasure_from_the_log_but_no_writes(path):
     world = Clock()
     store = await SqliteStore.open(path, world)
     log = path.with_name(path.name + "-wal")
@@ -469,7 +469,7 @@ async def test_writes_do_not_wait_for_a_reader_of_erased_pages(path):
     await store.close()
 
 
-async def test_sender_is_woken_after_the_delivery_is_committed(path):
+async def test_observer_of_queued_deliveries_is_called_after_the_commit(path):
     store = await SqliteStore.open(path, World())
     await store.webhooks.add(WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1))
     seen = []
@@ -500,7 +500,7 @@ async def test_token_is_added_only_for_an_active_user(open_store):
     await store.close()
 
 
-async def test_late_change_does_not_restore_a_removed_row(open_store):
+async def test_change_of_a_removed_row_does_not_restore_it(open_store):
     store = await open_store()
     webhook = WebhookRow("w", "W", "http://x.test", "message_sent", created_at=1)
     await store.webhooks.add(webhook)

@@ -262,7 +262,7 @@ async def test_invalid_later_frames_are_answered_with_an_error(live: LiveStage):
         assert await closed_with(ws) == 1008
 
 
-async def test_pass_identifies_the_user_and_not_the_name_in_the_frame(live: LiveStage):
+async def test_auth_token_identifies_the_user_and_not_the_sender_in_the_frame(live: LiveStage):
     async with unharmed(live) as stranger, connect(stranger.socket_url) as ws:
         await ws.send(json.dumps({**json.loads(stranger.auth()), "sender": "bob"}))
         assert json.loads(await ws.recv())["receiver"] == "alice"
@@ -277,7 +277,7 @@ async def test_client_that_requested_no_features_receives_no_error_frame(live: L
         assert json.loads(await ws.recv()) == {"action": "pong", "ack": "true"}
 
 
-async def test_large_input_is_processed_in_order(live: LiveStage):
+async def test_many_invalid_frames_of_one_socket_are_answered_in_order(live: LiveStage):
     async with unharmed(live) as stranger, connect(stranger.socket_url) as ws:
         await ws.send(json.dumps({**json.loads(stranger.auth()), "ballast": "x" * 40_000}))
         assert json.loads(await ws.recv())["body"]["status"] == "OK"
@@ -288,7 +288,7 @@ async def test_large_input_is_processed_in_order(live: LiveStage):
         assert [answer.get("action", "error") for answer in answers] == ["error"] * 150 + ["pong"]
 
 
-async def test_half_requests_and_frames_do_not_affect_others(live: LiveStage):
+async def test_half_sent_requests_and_frames_do_not_affect_other_clients(live: LiveStage):
     async with unharmed(live):
         await half_frames(live.server.port)
 

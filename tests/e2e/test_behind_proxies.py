@@ -37,7 +37,7 @@ def client(front: Front) -> ChatClient:
     return ChatClient(front.server.app_id, builder.build(), session_store=MemorySessionStore(), tls=front.tls)
 
 
-async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
+async def test_sdk_sends_messages_and_files_of_the_largest_size_through_a_proxy(front: Front, tmp_path):
     await front.wait_ready()
     for uid in ("alice", "bob"):
         front.server.add_user(uid)
@@ -58,7 +58,7 @@ async def test_sdk_sends_and_uploads_up_to_the_limit(front: Front, tmp_path):
             assert (answer.status_code, int(answer.headers["content-length"])) == (200, UPLOAD_BYTES)
 
 
-async def test_only_the_guessing_client_is_refused(front: Front):
+async def test_only_the_client_that_guesses_tokens_is_refused_behind_a_proxy(front: Front):
     await front.wait_ready()
     token = front.server.add_user("carol").token
     async with front.http("127.0.0.2") as guesser, front.http("127.0.0.3") as other:

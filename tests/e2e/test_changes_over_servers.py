@@ -200,7 +200,7 @@ async def lose_reaction(servers: LossyPair, http: httpx2.AsyncClient, message_id
     servers.line.loses = False
 
 
-async def test_change_that_was_lost_before_many_others_is_handed_over(
+async def test_change_lost_before_many_later_ones_reaches_a_connected_client_once(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
     """The client stays connected, receives more later changes than it remembers, and hands each over once."""
@@ -225,7 +225,7 @@ async def test_change_that_was_lost_before_many_others_is_handed_over(
             await bob.chat.aclose()
 
 
-async def test_frames_name_the_number_up_to_which_nothing_is_missing(
+async def test_reaction_frames_have_the_number_up_to_which_no_change_is_missing(
     postgres: PostgresServer, postgres_url: str, tmp_path: Path, nats: NatsServer | None
 ):
     async with lossy(postgres, postgres_url, tmp_path, nats) as servers:

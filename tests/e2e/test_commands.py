@@ -167,7 +167,7 @@ async def test_only_clients_that_trust_the_self_signed_certificate_connect(tmp_p
             await log_in(server, "alice", AppSettingsBuilder())
 
 
-async def test_doctor_needs_the_self_signed_certificate_and_says_so(tmp_path):
+async def test_doctor_without_the_self_signed_certificate_fails_and_names_the_option_for_it(tmp_path):
     async with PreparedServer(tmp_path, None, "--demo-users", "--tls-self-signed") as server:
         code, output = await run("doctor", server.url)
         assert (code, "--ca FILE" in output, "certificate_authority" in output) == (1, True, True), output

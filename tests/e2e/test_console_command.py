@@ -49,7 +49,7 @@ async def test_command_prints_a_link_to_the_server_at_an_address_with_its_key(tm
         assert await status_of(out.strip()) == 200
 
 
-async def test_command_says_what_is_missing(tmp_path):
+async def test_console_command_names_the_cause_of_each_failure(tmp_path):
     async with PreparedServer(tmp_path, None, "--no-console") as server:
         code, out, error = await console(server.data)
         assert (code, out) == (1, "")
@@ -139,7 +139,7 @@ async def test_key_is_not_sent_to_another_program_at_the_address_of_a_server_tha
             raise AssertionError("the command connected to another program")
 
 
-async def test_stream_does_not_hold_up_the_end_of_the_server(tmp_path):
+async def test_open_stream_of_statistics_is_ended_when_the_server_stops(tmp_path):
     async with PreparedServer(tmp_path) as server, httpx2.AsyncClient(timeout=30) as client:
         url, headers = f"{server.url}/v3/stats/stream", {"apikey": server.api_key}
         async with client.stream("GET", url, headers=headers) as answer:

@@ -89,7 +89,7 @@ async def test_clients_are_redirected_to_the_bucket_for_files(s3: S3Server, tmp_
         assert secret not in "\n".join(server.log)
 
 
-async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path):
+async def test_messages_can_be_sent_while_s3_cannot_be_reached(tmp_path):
     service = S3Server()
     service.start()
     bucket = service.create_bucket()
@@ -116,7 +116,7 @@ async def test_messages_can_be_sent_while_the_service_cannot_be_reached(tmp_path
         service.kill()
 
 
-async def test_doctor_ends_with_its_exit_code_in_eight_runs():
+async def test_doctor_exits_with_code_1_in_each_of_eight_runs_if_s3_cannot_be_reached():
     # obstore's threads work on after an answer: without care, every second process was aborted at its end.
     with socket.create_server(("127.0.0.1", 0)) as closed:
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
@@ -279,7 +279,7 @@ async def test_files_that_clients_upload_to_the_bucket_are_examined_when_they_ar
     assert SECRETS[1] not in "\n".join(server.log)
 
 
-async def test_second_upload_with_a_form_changes_nothing_that_was_sent_and_brings_nothing_back(s3: S3Server, tmp_path):
+async def test_second_upload_with_a_form_neither_changes_a_sent_file_nor_restores_a_removed_one(s3: S3Server, tmp_path):
     bucket = s3.create_bucket()
     environment = variables(bucket, uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
@@ -301,14 +301,14 @@ async def test_second_upload_with_a_form_changes_nothing_that_was_sent_and_bring
         assert bucket.names() == set()
 
 
-async def test_form_for_no_conversation_uploads_to_the_server(s3: S3Server, tmp_path):
+async def test_upload_form_without_a_receiver_points_to_the_server(s3: S3Server, tmp_path):
     environment = variables(s3.create_bucket(), uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:
         form = await alice.form(5, receiver="")
         assert form["request"]["url"] == f"{server.url}/files"
 
 
-async def test_files_in_the_bucket_stay_within_their_forms_and_the_quota(s3: S3Server, tmp_path):
+async def test_files_in_the_bucket_are_refused_beyond_the_size_of_their_form_or_the_quota(s3: S3Server, tmp_path):
     bucket = s3.create_bucket()
     environment = variables(bucket, uploads_direct=True, uploads_per_day=2000)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:

@@ -77,16 +77,17 @@ async def test_no_server_process_remains_after_the_lab(number):
         await wait_gone(server)
 
 
-async def test_used_port_is_reported_before_anything_starts():
+async def test_lab_on_a_used_port_ends_with_an_error_before_it_prints_its_url():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "tailwire.cli.main", "lab", "--port", str(taken.getsockname()[1]),
-            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        _, errors = await process.communicate()
+        output, errors = await process.communicate()
     assert (process.returncode, b"choose another --port" in errors) == (1, True), errors
+    assert b"http:" not in output
 
 
 async def test_command_line_of_the_browser_has_a_url_that_can_be_opened_once(tmp_path):

@@ -37,7 +37,7 @@ async def started_lab(folder: Path) -> AsyncIterator[Lab]:
         yield lab
 
 
-async def test_recording_contains_what_was_typed_and_what_came_of_it(tmp_path):
+async def test_recording_contains_a_typed_message_and_its_events(tmp_path):
     async with started_lab(tmp_path) as lab:
         lab.do("alice", "send", "a 🐍")
         await until(lambda: {"accepted", "handed"} <= {e["kind"] for e in lab.log.events})  # in either order
@@ -69,7 +69,7 @@ async def test_switch_that_is_refused_keeps_its_state(tmp_path):
         assert switches_of(lab, "alice")["mode"] == "manual"
 
 
-async def test_token_that_could_not_be_revoked_is_shown_as_good(tmp_path):
+async def test_token_that_could_not_be_revoked_is_still_shown_as_good(tmp_path):
     async with started_lab(tmp_path) as lab:
         lab.do("server", "kill")
         await until(lambda: any(e["kind"] == "server" and not e["up"] for e in lab.log.events))

@@ -99,7 +99,7 @@ async def test_move_without_a_database_to_move_to_is_refused(live: LiveStage):
     assert (code, "--to" in output) == (2, True)
 
 
-async def test_older_copy_is_not_moved(live: LiveStage, postgres_url: str):
+async def test_older_copy_of_a_database_is_moved_only_after_a_server_has_run_on_it(live: LiveStage, postgres_url: str):
     """A database that is older than the ids that were given out would give them out again."""
     alice = await live.enter("alice")
     for n in range(3):

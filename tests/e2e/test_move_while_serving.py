@@ -166,7 +166,9 @@ STOP_IN_FULL = [pytest.mark.thorough, only_in_full("the same with a server that 
 
 
 @pytest.mark.parametrize("end", [pytest.param("stop", marks=STOP_IN_FULL), "kill"])
-async def test_server_that_starts_on_postgres_waits_for_the_last_pass(live: LiveStage, postgres_url: str, end: str):
+async def test_server_started_on_postgresql_before_the_move_has_ended_has_all_messages(
+    live: LiveStage, postgres_url: str, end: str
+):
     alice, bob = await live.enter("alice"), await live.enter("bob")
     await alice.say("bob", "on SQLite")
     async with following(live, postgres_url) as move:
@@ -197,7 +199,7 @@ async def test_nothing_is_kept_of_a_move_that_is_interrupted(live: LiveStage, po
     await check_same_rows(live.server.data / "tailwire.db", postgres_url)
 
 
-async def test_nothing_writes_to_the_file_after_the_move(live: LiveStage, postgres_url: str):
+async def test_commands_and_servers_refuse_a_file_that_was_moved_to_postgresql(live: LiveStage, postgres_url: str):
     await live.server.stop()
     assert (await command(live, "migrate", "--to", postgres_url))[0] == 0
     code, output = await command(live, "user", "create", "dora", "Dora")

@@ -252,12 +252,19 @@ def test_dump_of_an_unknown_format_is_not_replayed(tmp_path):
     assert main(["replay", str(file)]) == 1
 
 
-async def test_last_of_a_thousand_quick_changes_wins(live: LiveStage):
+@pytest.mark.parametrize("last", ["foreground", "background"])
+async def test_last_of_a_thousand_quick_changes_of_the_app_state_decides_the_connection(live: LiveStage, last: str):
     alice = await live.enter("alice")
+    first = "background" if last == "foreground" else "foreground"
     for n in range(500):
-        alice.chat.set_app_state("background")
-        alice.chat.set_app_state("foreground")
+        alice.chat.set_app_state(first)
+        alice.chat.set_app_state(last)
         if n % 50 == 0:
             await asyncio.sleep(0)
-    await alice.wait_connected()
-    assert await alice.chat.ping() == "ping successful"
+    if last == "foreground":
+        await alice.wait_connected()
+        assert await alice.chat.ping() == "ping successful"
+    else:
+        await alice.ears.until(lambda: alice.status is DISCONNECTED)
+        await asyncio.sleep(1.0)
+        assert alice.status is DISCONNECTED

@@ -57,7 +57,7 @@ async def test_exit_code_of_a_prepared_server_is_the_signal_that_ended_it(tmp_pa
         assert await server._end(signal.SIGKILL) == -signal.SIGKILL
 
 
-def test_another_environment_has_a_process_of_its_own():
+def test_prepared_process_is_not_forked_for_another_ld_preload_or_pythonpath():
     forks = ForkServer()
     assert forks.can_fork({**os.environ, "TAILWIRE_PORT": "1", "HTTP_PROXY": "http://127.0.0.1:1"})
     assert not forks.can_fork({**os.environ, "LD_PRELOAD": "other.so"})

@@ -312,7 +312,7 @@ def test_terminal_program_prints_its_usage():
     assert (done.returncode, done.stderr) == (1, f"usage: {EXAMPLES / 'ask.py'} UID\n")
 
 
-def test_reworded_answer_is_shown_again(capsys):
+def test_growing_answer_is_printed_again_only_when_its_beginning_changed(capsys):
     scope: dict[str, Any] = {"__name__": "ask"}
     exec(compile((EXAMPLES / "ask.py").read_text(), "ask.py", "exec"), scope)
     conversation, bob = scope["Conversation"](None, "bob"), User("bob", "Bob")

@@ -106,7 +106,7 @@ async def test_postgres_that_stops_and_loses_connections_only_delays_writers(
     size.report("postgres restarts", faults=len(faults), stored=count, acknowledged=acknowledged, slowest_ms=slowest)
 
 
-async def test_stopped_process_does_not_delay_others(postgres_url: str):
+async def test_stopped_writer_does_not_delay_the_sends_of_another_process(postgres_url: str):
     """While a process is stopped amid its batches, the slowest send of another one takes far less than the stop."""
     url = postgres_url
     stopped, other = [await WriterProcess(url, name, senders=8).start() for name in ("stopped", "other")]

@@ -77,7 +77,9 @@ OFF_IN_FULL = [pytest.mark.thorough, only_in_full("the same with NORMAL, with wh
 
 
 @pytest.mark.parametrize("level", [pytest.param("OFF", marks=OFF_IN_FULL), "NORMAL"])
-async def test_power_cut_without_syncs_is_found(live: LiveStage, tmp_path: Path, level: str):
+async def test_power_cut_loses_acknowledged_messages_if_commits_are_not_synced(
+    live: LiveStage, tmp_path: Path, level: str
+):
     # The same with a server that does not wait for the disk: what the other test looks for is there to be seen.
     (tmp_path / "sitecustomize.py").write_text(
         "from tailwire.server.store.sqlite import database\n"

@@ -158,7 +158,7 @@ async def test_locked_database_refuses_writes_until_it_is_released(live: LiveSta
         await traffic.until(20)
 
 
-async def test_read_only_file_is_named_at_the_start(live: LiveStage, on_disk: SmallDisk):
+async def test_server_on_a_read_only_folder_does_not_start_and_names_the_folder(live: LiveStage, on_disk: SmallDisk):
     await live.server.stop()
     on_disk.protect()
     if not on_disk.mounted and os.geteuid() == 0:

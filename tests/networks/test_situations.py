@@ -95,17 +95,17 @@ def test_client_keeps_the_promises_of_each_situation(results: dict[str, table.Re
         (Loss(0, 20.1, Cause.HEARTBEAT_TIMEOUT), False),  # the background stops no heartbeat
     ],
 )
-def test_each_loss_needs_a_reason(loss: Loss, explained: bool):
+def test_loss_of_a_connection_is_explained_only_by_a_matching_reason(loss: Loss, explained: bool):
     reasons = [Reason("cut", 10, 10), Reason("background", 20, 20)]
     assert unexplained([loss], reasons) == ([] if explained else [loss])
 
 
-def test_reason_explains_one_loss():
+def test_reason_explains_only_one_loss_of_a_connection():
     twice = [Loss(0, 10.1, Cause.CONNECTION_RESET), Loss(0, 10.2, Cause.CONNECTION_RESET)]
     assert unexplained(twice, [Reason("cut", 10, 11)]) == twice[1:]
 
 
-def test_texts_do_not_compress_to_almost_nothing():
+def test_sent_texts_compress_to_between_a_quarter_and_a_half():
     texts = [text_of(n) for n in range(1, 301)]
     assert len(set(texts)) == 300
     assert {len(text) for text in texts} == {196}
@@ -113,7 +113,7 @@ def test_texts_do_not_compress_to_almost_nothing():
     assert 1 / 4 < packed / (300 * 196) < 1 / 2, "unlike what people write"
 
 
-def test_table_replaces_the_previous_one(tmp_path: Path):
+def test_table_of_results_replaces_the_previous_one_in_its_page(tmp_path: Path):
     page = tmp_path / "reliability.md"
     page.write_text(table.PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     good = table.Result("one", "a slow line", "", 12.4, 0, 1, (1.2, 300.4), {"all after": 11.8})

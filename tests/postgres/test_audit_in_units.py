@@ -87,7 +87,7 @@ async def test_removals_that_remove_nothing_are_not_recorded(postgres_url):
     await store.close()
 
 
-async def test_entry_of_a_read_or_send_is_not_stored_with_another_write(postgres_url):
+async def test_audit_entry_of_a_use_is_not_stored_together_with_a_write(postgres_url):
     store = await open_store(postgres_url)
     entry = AuditEntry("use", "k", "POST /messages")
     assert (await request(entry, lambda: store.messages.add(draft()))).new
@@ -97,7 +97,7 @@ async def test_entry_of_a_read_or_send_is_not_stored_with_another_write(postgres
     await store.close()
 
 
-async def test_excess_entries_are_counted_only_when_some_were_written(postgres_url):
+async def test_excess_audit_entries_are_removed_only_after_new_ones_were_written(postgres_url):
     store = await open_store(postgres_url)
     await store.upkeep.clean()
     await store.database.run("INSERT INTO audit SELECT n, 2000000000, 'change', '', '', '', '', '', '', '', ''"

@@ -49,7 +49,7 @@ def rows(url: str) -> int:
 
 
 @pytest.mark.parametrize("way", ["move", "follow"])
-def test_connection_that_ends_at_the_commit_leaves_the_mark_and_an_error_that_says_what_to_do(
+def test_connection_lost_at_the_commit_leaves_the_file_marked_as_moved(
     file: Path, way: str, postgres: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ):
     def mark(database: Path) -> None:
@@ -68,7 +68,9 @@ def test_connection_that_ends_at_the_commit_leaves_the_mark_and_an_error_that_sa
     assert rows(postgres_url) == 1
 
 
-def test_connection_that_ends_before_the_commit_leaves_no_mark(file: Path, postgres: PostgresServer, postgres_url: str):
+def test_connection_lost_before_the_commit_leaves_the_file_not_marked_as_moved(
+    file: Path, postgres: PostgresServer, postgres_url: str
+):
     def report(table: str, number: int) -> None:
         if table == "messages":
             postgres.sql(END, name_of(postgres_url))

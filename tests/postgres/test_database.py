@@ -202,7 +202,7 @@ async def test_one_user_has_one_long_read_at_a_time(postgres_url):
     await database.close()
 
 
-async def test_cancelled_long_read_keeps_its_connection_and_closing_ends_a_running_read(postgres_url):
+async def test_cancelled_long_read_keeps_its_connection(postgres_url):
     database = await Database.open(postgres_url)
     watcher = await asyncpg.connect(postgres_url)
     backends = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'tailwire reader'"
@@ -211,6 +211,13 @@ async def test_cancelled_long_read_keeps_its_connection_and_closing_ends_a_runni
     await until(lambda: sleepers(watcher))
     reading.cancel()
     assert [row[0] for row in await of("alice", database.long_rows("SELECT pg_backend_pid()"))] == [pid]
+    await watcher.close()
+    await database.close()
+
+
+async def test_closing_the_database_ends_a_running_read(postgres_url):
+    database = await Database.open(postgres_url)
+    watcher = await asyncpg.connect(postgres_url)
     reading = of("alice", database.long_rows(SLEEP, {"seconds": 4.0}))
     await until(lambda: sleepers(watcher))
     await database.close()

@@ -41,7 +41,7 @@ async def test_ids_rise_and_are_acknowledged_in_order(url):
     await lane.close()
 
 
-async def test_message_names_the_one_before_it_in_its_conversation(url):
+async def test_answer_to_a_send_has_the_id_of_the_previous_message_of_its_conversation(url):
     lane = await open_lane(url)
     sends = [("alice", "bob"), ("alice", "carol"), ("bob", "alice"), ("alice", "bob"), ("carol", "alice")]
     placed = await asyncio.gather(*(lane.submit(draft_entry(sender=s, receiver=r)) for s, r in sends))
@@ -62,7 +62,7 @@ async def test_muid_is_stored_once_within_a_batch_and_after_it(url):
     await lane.close()
 
 
-async def test_conversations_participants_replies_mentions_files_and_events_are_stored(url):
+async def test_send_stores_conversation_participants_replies_mentions_files_and_events(url):
     lane = await open_lane(url)
     await rows(url, "INSERT INTO files (name, uid, file_name, mime_type, size, created_at, unused_since)"
                " VALUES ('f', 'alice', 'f', 'x', 1, 1, 1), ('g', 'alice', 'g', 'x', 1, 1, 1)")  # fmt: skip
@@ -84,7 +84,7 @@ async def test_conversations_participants_replies_mentions_files_and_events_are_
     await lane.close()
 
 
-async def test_sends_of_strangers_to_a_group_are_refused_but_an_old_one_may_be_repeated(url):
+async def test_send_by_a_nonmember_of_a_group_is_refused_unless_it_is_already_stored(url):
     lane = await open_lane(url)
     await rows(url, "INSERT INTO members VALUES ('g', 'alice', 'participant', 1, 0)")
     entry = Entry(draft(receiver="g", kind="group", muid="m"), by_member=True)
@@ -98,7 +98,7 @@ async def test_sends_of_strangers_to_a_group_are_refused_but_an_old_one_may_be_r
     await lane.close()
 
 
-async def test_batch_that_is_sent_again_is_answered_with_what_it_did(url):
+async def test_batch_repeated_after_a_lost_answer_is_stored_once(url):
     """The answer to a batch is lost after its commit: neither its messages nor its changes are doubled."""
     lane = await open_lane(url)
     await lane.submit(draft_entry(muid="known"))
@@ -161,7 +161,7 @@ async def test_write_submitted_before_a_long_pause_is_made_under_the_new_identit
     await lane.close()
 
 
-async def test_faulty_entry_fails_alone(url):
+async def test_faulty_entry_of_a_batch_fails_without_failing_the_others(url):
     lane = await open_lane(url)
     entries = [draft_entry(text=str(n)) for n in range(9)]
     entries[4] = draft_entry(muid="nul\0")
@@ -178,7 +178,7 @@ async def test_faulty_entry_fails_alone(url):
     await lane.close()
 
 
-async def test_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
+async def test_unit_of_writes_is_not_carried_out_if_its_required_state_has_changed(url):
     lane = await open_lane(url)
     unit = Unit()
     unit.require_unchanged("(SELECT count(*) FROM members WHERE guid = :guid) = :count::bigint", guid="g", count=1)
@@ -195,7 +195,7 @@ async def test_unit_is_not_carried_out_if_what_it_depends_on_has_changed(url):
     await lane.close()
 
 
-async def test_unit_ends_early_without_its_message(url):
+async def test_unit_of_writes_that_ends_early_stores_no_message(url):
     lane = await open_lane(url)
     for kind in ("until", "need"):
         unit = Unit()
@@ -212,7 +212,7 @@ async def test_unit_ends_early_without_its_message(url):
     await lane.close()
 
 
-async def test_unit_needs_no_message(url):
+async def test_unit_of_writes_can_be_carried_out_without_a_message(url):
     lane = await open_lane(url)
     for ends, expected in ((False, (None, (1,))), (True, (1, (1,)))):
         unit = Unit()
@@ -228,7 +228,7 @@ async def test_unit_needs_no_message(url):
     await lane.close()
 
 
-async def test_other_processes_are_notified_of_the_ids(url):
+async def test_other_processes_are_notified_of_the_first_and_last_id_of_a_batch(url):
     lane = await open_lane(url)
     heard: asyncio.Queue = asyncio.Queue()
     listening = await asyncpg.connect(url)
@@ -276,7 +276,7 @@ class Deaf:
         self._real.terminate()
 
 
-async def test_database_that_does_not_answer_counts_as_one_that_cannot_write(url, monkeypatch, caplog):
+async def test_missing_answer_of_the_database_is_reported_as_a_failure_to_write(url, monkeypatch, caplog):
     """The failure has no text; the reason is named nevertheless, and it is noted when writes work again."""
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
@@ -291,7 +291,7 @@ async def test_database_that_does_not_answer_counts_as_one_that_cannot_write(url
     await lane.close()
 
 
-async def test_refusal_does_not_say_that_nothing_was_stored_when_that_is_not_known(url, monkeypatch):
+async def test_refusal_after_a_missing_answer_says_that_the_outcome_is_not_known(url, monkeypatch):
     monkeypatch.setattr(lane_module, "UNREACHABLE_SECONDS", 0.0)
     lane = await open_lane(url)
     lane._connection = Deaf(await lane._checked_connection())

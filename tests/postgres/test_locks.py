@@ -44,7 +44,7 @@ def test_no_module_opens_a_transaction_that_writes(path: Path):
     assert spanning(path.read_text()) == []
 
 
-def test_search_finds_the_known_ways_to_hold_a_lock():
+def test_check_of_the_source_finds_the_known_ways_to_hold_a_lock():
     assert spanning("async with connection.transaction():\n    pass")
     assert spanning("await c.execute('BEGIN')")
     assert spanning("await c.execute('SELECT pg_advisory_lock(7308895)')")
@@ -57,7 +57,9 @@ def test_search_finds_the_known_ways_to_hold_a_lock():
     ("script", "function", "caller"),
     [("writer_1.sql", "tailwire_batch_1", "drafts.py"), ("starts_1.sql", "tailwire_start_1", "starts.py")],
 )
-def test_lock_is_taken_in_two_functions_which_commit_by_themselves(script: str, function: str, caller: str):
+def test_lock_of_the_app_is_taken_only_by_two_sql_functions_and_until_they_commit(
+    script: str, function: str, caller: str
+):
     text = (FOLDER / script).read_text()
     assert text.count("pg_advisory") == text.count(str(APP_LOCK)) == 1
     body = text[text.index(f"CREATE FUNCTION {function}") :]

@@ -34,7 +34,7 @@ class Observed:
         asyncio.get_running_loop().call_soon(self.happened.append, "settled")
 
 
-async def test_page_has_messages_and_changes_in_their_places_and_ends_where_it_is_complete(postgres_url):
+async def test_page_of_the_log_has_all_messages_and_changes_up_to_the_given_id(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         joined = await one.members.add(anybody("g", "bob"), "participant", 1, announcement)
@@ -98,7 +98,7 @@ async def test_member_who_left_and_rejoined_is_not_a_member_between_the_two(post
         assert page.changes[-1].change[1:] == (GROUP_REMOVED, "g")
 
 
-async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_have_an_end_of_membership(
+async def test_receivers_of_a_change_are_members_then_each_with_the_end_of_membership_if_they_left(
     postgres_url,
 ):
     async with two_stores(postgres_url) as (one, other):
@@ -123,7 +123,7 @@ async def test_receivers_of_a_change_were_members_then_and_those_who_left_since_
         assert sorted(uid for uid, _ in found) == ["alice", "bob", "carol"]
 
 
-async def test_banned_user_who_was_not_a_member_is_logged_as_such(postgres_url):
+async def test_ban_of_a_user_who_was_not_a_member_is_logged_without_a_membership(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
         await one.members.remove(anybody("g", "bob"), announcement, banned_at=1)
@@ -142,7 +142,7 @@ async def test_log_still_says_that_a_member_joined_a_group_that_was_removed_sinc
         assert bobs[0] == (joined.message.id, True)
 
 
-async def test_long_log_is_read_in_pages(postgres_url):
+async def test_log_longer_than_a_page_is_read_completely_in_two_pages(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         count = ROWS_PER_PAGE + 50
         await asyncio.gather(*(one.messages.add(draft(text=str(n))) for n in range(count)))
@@ -155,7 +155,7 @@ async def test_long_log_is_read_in_pages(postgres_url):
         assert ids == sorted(set(ids))
 
 
-async def test_ids_that_are_not_committed_are_not_seen(postgres_url):
+async def test_highest_id_of_the_log_is_that_of_the_newest_committed_message(postgres_url):
     """The sequence has moved on, but the batch that has drawn from it is still open."""
     async with two_stores(postgres_url) as (one, _):
         stored = await one.messages.add(draft())
@@ -209,7 +209,7 @@ async def test_observer_is_notified_of_each_batch_before_its_callers_continue(po
         assert tuple(c.change for c in page.changes) == batch.changes
 
 
-async def test_look_has_the_highest_ids_and_the_oldest_change_that_is_kept(postgres_url):
+async def test_state_of_the_log_has_the_highest_message_id_and_the_oldest_kept_change(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         assert await other.log.look() == Look(0, 0, 0, 0)
         for uid in ("alice", "bob"):
@@ -223,7 +223,7 @@ async def test_look_has_the_highest_ids_and_the_oldest_change_that_is_kept(postg
         assert (await other.log.look()).oldest_change == changes[1]
 
 
-async def test_part_of_the_log_begins_behind_one_id_and_ends_with_another(postgres_url):
+async def test_part_of_the_log_begins_after_one_id_and_ends_with_another(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         for uid in ("alice", "bob", "carol"):
             await one.users.add(UserRow(uid, uid, created_at=1))
@@ -263,7 +263,7 @@ async def test_message_is_withheld_from_who_left_before_its_last_edit_and_an_une
         assert await withheld() == {plain: frozenset(), edited: {"bob", "carol"}, quoting: {"bob", "carol"}}
 
 
-async def test_entries_of_the_change_log_are_read_between_two_numbers(postgres_url):
+async def test_part_of_the_change_log_begins_after_one_number_and_ends_with_another(postgres_url):
     async with two_stores(postgres_url) as (one, other):
         message_id = (await one.messages.add(draft())).message.id
         for uid in ("alice", "bob", "carol"):
@@ -274,19 +274,23 @@ async def test_entries_of_the_change_log_are_read_between_two_numbers(postgres_u
         assert [row.number for row in (await other.log.changes(second, third))[0]] == [third]
 
 
-async def test_own_change_has_no_end_and_who_joined_right_after_a_change_does_not_receive_it(postgres_url):
+async def test_receiver_of_their_own_change_has_no_end_of_membership(postgres_url):
     """A group may have the name of a user: what ends there ends nothing of what concerns the user alone."""
     async with two_stores(postgres_url) as (one, other):
-        for guid in ("g", "bob"):
-            await one.groups.add(GroupRow(guid, guid, "public", owner="alice", created_at=1))
+        await one.groups.add(GroupRow("bob", "Bob", "public", owner="alice", created_at=1))
         await one.members.add(anybody("bob", "bob"), "participant", 1, announcement)
-        message_id = (await one.messages.add(draft(receiver="g", kind="group"))).message.id
         await one.blocks.add("bob", ["carol"], 5)
         own = await other.change_log.newest_number()
-        await one.reactions.add(MessageAct(message_id, "alice", lambda _: None), "x", 5, 10)
-        reaction = await other.change_log.newest_number()
         await one.members.remove(anybody("bob", "bob"), announcement)
         assert await other.log.receivers(own, ["bob"]) == [("bob", None)]
+
+
+async def test_user_who_joined_right_after_a_change_does_not_receive_it(postgres_url):
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))
+        message_id = (await one.messages.add(draft(receiver="g", kind="group"))).message.id
+        await one.reactions.add(MessageAct(message_id, "alice", lambda _: None), "x", 5, 10)
+        reaction = await other.change_log.newest_number()
         for uid in ("bob", "carol"):
             await one.members.add(anybody("g", uid), "participant", 1, announcement)
         await one.members.remove(anybody("g", "carol"), announcement)

@@ -25,7 +25,7 @@ async def store_state(store: PostgresStore, uid: str, *, online: bool = True, aw
     return (await store.presence.store_online([LocalPresence(uid, online, away)])).transitions[0]
 
 
-async def test_user_is_online_until_they_have_gone_everywhere_and_away_while_away_everywhere(postgres_url):
+async def test_user_is_online_if_they_are_at_any_process_and_away_only_if_away_at_all(postgres_url):
     one, other = await stores(postgres_url, 2)
     assert await store_state(one, "alice") == (OFFLINE, ONLINE)
     assert await store_state(other, "alice", away=True) == (ONLINE, ONLINE)
@@ -82,7 +82,7 @@ async def run_statement(store: PostgresStore, after: int, user: LocalPresence) -
     await store.database.first_row(_STORE_PRESENCE_SQL, {"process": store.lane.process, "after": after, **columns})
 
 
-async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(postgres_url):
+async def test_presence_statement_that_runs_after_a_later_one_changes_nothing(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.store_online([])
     await store_state(one, "alice", online=False)
@@ -96,7 +96,7 @@ async def test_statement_that_was_given_up_changes_nothing_after_a_later_one(pos
     await other.close()
 
 
-async def test_statement_whose_answer_was_lost_is_counted(postgres_url):
+async def test_version_of_presence_counts_a_statement_whose_answer_was_lost(postgres_url):
     one, other = await stores(postgres_url, 2)
     before = await one.presence.store_online([])
     await run_statement(one, before.version, LocalPresence("alice", online=True, away=False))

@@ -44,14 +44,14 @@ async def expire(by: PostgresStore, *others: PostgresStore) -> None:
     await by.database.run_many(sql, [(other.lane.process,) for other in others])
 
 
-async def test_lease_lasts_from_the_registration_on(postgres_url):
+async def test_process_has_a_lease_as_soon_as_it_is_registered(postgres_url):
     async with several(postgres_url, 1) as (store,):
         ((serving, _, left),) = (await left_of(store)).values()
         assert serving
         assert -5 < left <= lane.LEASE_SECONDS  # also on a busy machine
 
 
-async def test_process_that_ends_leaves_the_rows_of_others_alone(postgres_url):
+async def test_process_that_ends_leaves_the_rows_of_other_processes_unchanged(postgres_url):
     async with several(postgres_url, 2) as (one, other):
         ending = [await open_lane(postgres_url) for _ in range(2)]
         for number, process in enumerate(ending):
@@ -71,7 +71,7 @@ async def test_process_that_ends_leaves_the_rows_of_others_alone(postgres_url):
             assert (serving, keys, left <= lane.LEASE_SECONDS) == (True, "k", True)
 
 
-async def test_renewal_renews_one_lease_and_counts_servers_that_run(postgres_url):
+async def test_renewal_renews_only_its_own_lease_and_counts_running_servers(postgres_url):
     async with several(postgres_url, 3, 1) as (one, other, _, _):
         await expire(one, other)
         longer = "UPDATE processes SET until = clock_timestamp() + interval '1 hour' WHERE id = ?"
@@ -87,7 +87,7 @@ async def test_renewal_renews_one_lease_and_counts_servers_that_run(postgres_url
         assert one.processes.alive == left.keys()
 
 
-async def test_process_never_takes_itself_for_dead_and_takes_over_from_ended_ones_alone(postgres_url):
+async def test_process_declares_only_other_processes_dead_whose_lease_has_ended(postgres_url):
     async with several(postgres_url, 3, 1) as (one, other, dead, command):
         ended: list[int] = []
         one.processes.on_ended(lambda process: ended.append(process.process))
@@ -100,7 +100,7 @@ async def test_process_never_takes_itself_for_dead_and_takes_over_from_ended_one
         assert [row.answers for row in await other.processes.all()] == [False, True]
 
 
-async def test_process_is_taken_for_dead_only_after_its_lease_had_ended_at_two_renewals(postgres_url):
+async def test_process_is_declared_dead_only_if_its_lease_had_ended_at_two_renewals(postgres_url):
     async with several(postgres_url, 3) as (one, first, second):
         ended: list[int] = []
         one.processes.on_ended(lambda process: ended.append(process.process))
@@ -130,7 +130,7 @@ async def test_users_of_several_dead_processes_went_offline_unless_they_are_at_a
         assert [row[0] for row in left] == ["carol", "erin"]
 
 
-async def test_keys_are_compared_with_those_of_other_running_servers_that_have_stated_theirs(postgres_url, caplog):
+async def test_keys_of_ended_servers_and_of_commands_do_not_delay_a_server_with_other_keys(postgres_url, caplog):
     caplog.set_level(logging.INFO, "tailwire")
     async with several(postgres_url, 3, 1) as (one, silent, ended, command):
         await one.processes.agree_on("mine")

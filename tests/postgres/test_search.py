@@ -44,7 +44,7 @@ async def not_indexing(url: str) -> PostgresStore:
     return store
 
 
-async def test_search_is_complete_whatever_part_is_indexed(postgres_url):
+async def test_search_finds_indexed_and_unindexed_messages_in_one_order(postgres_url):
     store = await not_indexing(postgres_url)
     await send_texts(store, "apple one", "pear two", "apple three")
     assert await store.index.indexed_until() == 0
@@ -69,7 +69,7 @@ async def test_search_is_complete_whatever_part_is_indexed(postgres_url):
     await store.close()
 
 
-async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url):
+async def test_search_follows_edits_and_removals_made_during_and_after_indexing(postgres_url):
     store = await not_indexing(postgres_url)
     early, late = await send_texts(store, "plum early", "plum late")
     gone, removed = await send_texts(store, "plum gone", "plum removed")
@@ -100,7 +100,7 @@ async def test_changes_are_found_before_and_after_they_are_indexed(postgres_url)
     await store.close()
 
 
-async def test_long_tail_is_indexed_by_the_search_itself(postgres_url, monkeypatch):
+async def test_search_indexes_messages_itself_if_too_many_are_unindexed(postgres_url, monkeypatch):
     monkeypatch.setattr(search, "MAX_UNINDEXED_MESSAGES", 20)
     monkeypatch.setattr(search, "MESSAGES_PER_STEP", 30)
     store = await not_indexing(postgres_url)
@@ -155,7 +155,7 @@ async def words_of_messages(store: PostgresStore) -> list[int]:
     return [row[0] for row in await store.database.rows("SELECT message_id FROM words ORDER BY message_id")]
 
 
-async def test_places_in_the_index_are_kept_only_for_messages_that_may_still_be_indexed(postgres_url):
+async def test_index_rows_of_pruned_messages_are_removed_once_those_cannot_be_indexed_again(postgres_url):
     """An empty place keeps the words of a removed message out of the index. Below what is pruned and indexed it is not needed."""
     store = await not_indexing(postgres_url)
     old, emptied, last = [

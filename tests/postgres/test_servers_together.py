@@ -363,7 +363,7 @@ async def test_server_that_was_declared_dead_stops_sending_notifications(postgre
         assert max(counts.values()) <= 2
 
 
-async def test_notifications_that_a_server_had_read_but_not_begun_to_send_come_once(
+async def test_only_notifications_that_a_paused_server_had_begun_to_send_may_be_sent_twice(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """The server has lost the lease in the middle of many: the other one sends those that it has not begun."""
@@ -429,9 +429,7 @@ async def test_deleted_user_is_erased_through_a_server_that_does_not_clean_up(po
         await until(erased)
 
 
-async def test_work_that_another_server_has_left_for_later_is_done_by_the_server_that_cleans_up(
-    postgres_url: str, tmp_path: Path
-):
+async def test_server_that_cleans_up_does_the_chores_that_another_server_has_stored(postgres_url: str, tmp_path: Path):
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await until(lambda: len(holders(together, CLEANUP_LEASE)) == 1)
@@ -449,7 +447,7 @@ async def test_work_that_another_server_has_left_for_later_is_done_by_the_server
 
 
 @pytest.mark.parametrize("kept_for", [0.0, 1.0])
-async def test_a_file_goes_with_its_message_whichever_server_deletes_it(
+async def test_file_is_removed_with_its_message_whichever_server_deletes_it(
     postgres_url: str, tmp_path: Path, kept_for: float
 ):
     async with Together(tmp_path, postgres_url, deleted_files_after=kept_for) as together:
@@ -472,7 +470,7 @@ async def test_a_file_goes_with_its_message_whichever_server_deletes_it(
             await until(lambda name=name: not (tmp_path / "data" / "uploads" / name).exists())
 
 
-async def test_a_file_in_the_bucket_counts_once_if_another_server_takes_it_in(
+async def test_file_in_the_bucket_counts_once_towards_the_quota_if_another_server_sends_it(
     postgres_url: str, tmp_path: Path, s3: S3Server
 ):
     """The form counts until the quota counts its file."""
@@ -546,7 +544,7 @@ async def test_settings_that_differ_are_named_in_the_logs_of_both_servers(
         assert len(named()) == 2
 
 
-async def test_servers_that_store_uploads_in_different_folders_say_so(
+async def test_servers_that_store_uploads_in_different_folders_log_it(
     postgres_url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ):
     def named() -> list[str]:
@@ -582,7 +580,9 @@ async def test_limits_of_the_app_are_divided_by_the_servers(postgres_url: str, t
         await until(lambda: logins.per_minute == 120)
 
 
-async def test_incomplete_files_of_running_servers_stay(postgres_url: str, tmp_path: Path):
+async def test_start_of_a_server_removes_incomplete_files_only_of_servers_that_have_ended(
+    postgres_url: str, tmp_path: Path
+):
     async with Together(tmp_path, postgres_url) as together:
         one = await together.add()
         upload = one.parts.actions.uploads.begin()
@@ -635,7 +635,9 @@ async def test_table_of_presence_is_filled_again_after_it_was_emptied(postgres_u
             assert [what for _, what, _ in alice.ears.heard[heard:]] == []
 
 
-async def test_presence_is_read_after_a_notice_was_lost(postgres_url: str, tmp_path: Path):
+async def test_server_learns_who_is_online_at_another_although_its_notification_was_lost(
+    postgres_url: str, tmp_path: Path
+):
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()
         await make_users(one, "alice", "bob")
@@ -692,7 +694,7 @@ async def test_users_of_a_stopped_server_go_offline_once_unless_they_reconnect_e
                 assert not one.parts.several._presence.online_elsewhere()
 
 
-async def test_messages_of_each_server_are_found_at_the_other(postgres_url: str, tmp_path: Path):
+async def test_search_at_each_server_finds_the_messages_of_both_servers(postgres_url: str, tmp_path: Path):
     """Messages are found even after the server that indexes them has stopped: its lock ends with its connection."""
     async with Together(tmp_path, postgres_url) as together:
         one, other = await together.add(), await together.add()

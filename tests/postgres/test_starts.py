@@ -39,7 +39,7 @@ async def known_positions(store: PostgresStore, start: str, *ids: int) -> list[i
     return [await store.known_until(start, number) for number in ids]
 
 
-async def test_same_database_is_the_same_store(postgres_url):
+async def test_reopened_database_keeps_its_name_and_recognises_ids_of_earlier_starts(postgres_url):
     async with open_store(postgres_url) as first:
         assert await send(first, 3) == 3
         name, start = first.name, first.start
@@ -58,7 +58,7 @@ async def test_processes_that_run_together_share_a_start(postgres_url):
 
 
 @pytest.mark.parametrize("trail", ["", "none", ".", "-", "x-9999999999999999999999", "x-٣", "-" * 1000, "a-1." * 50])
-async def test_invalid_trails_are_not_recognised(postgres_url, trail):
+async def test_position_with_an_invalid_trail_of_starts_is_not_recognised(postgres_url, trail):
     async with open_store(postgres_url) as store:
         await send(store)
         assert await known_positions(store, trail, 1) == [-1]
@@ -79,7 +79,7 @@ async def test_dump_put_back_while_no_server_runs_continues_far_beyond_the_ids_g
         assert (again.name, await send(again)) == (name, 2 + AFTER_A_DUMP + 2)
 
 
-async def test_dump_restored_elsewhere_is_another_store(postgres, postgres_url):
+async def test_dump_restored_to_another_database_has_another_name_and_the_same_app_id(postgres, postgres_url):
     async with open_store(postgres_url) as store:
         await send(store, 2)
         other = postgres.create_database()
@@ -121,7 +121,7 @@ async def test_dump_put_back_under_an_idle_store_is_noticed_by_its_upkeep(postgr
         assert await send(store) == 2 + AFTER_A_DUMP + 1
 
 
-async def test_older_contents_in_place_are_noticed_by_the_highest_id(postgres, postgres_url):
+async def test_contents_replaced_by_older_ones_are_noticed_by_the_highest_id(postgres, postgres_url):
     """The contents are those of a snapshot of the disk: the same objects, the same timeline, and a lower id."""
     async with open_store(postgres_url) as store:
         last = await send(store, 7)
@@ -153,7 +153,7 @@ async def test_process_learns_from_its_next_write_that_another_has_begun_a_new_s
         assert (seen, other.name) == ([one.start], one.name)
 
 
-async def test_position_beyond_the_newest_id_does_not_move_the_ids(postgres_url):
+async def test_position_beyond_the_newest_id_does_not_change_the_next_id(postgres_url):
     """A client may claim any position: the claim decides nothing about the store."""
     async with open_store(postgres_url) as store:
         await send(store, 3)

@@ -219,7 +219,7 @@ async def test_deleted_user_is_erased_from_messages_that_stay(postgres_url):
 
 
 @pytest.mark.parametrize("with_messages", [True, False])
-async def test_messages_that_another_server_stores_after_a_deletion_do_not_keep_the_user(
+async def test_messages_that_another_server_stores_after_a_user_was_deleted_are_erased(
     postgres_url: str, *, with_messages: bool
 ):
     """The other server knew the user's token for a moment longer."""
@@ -278,7 +278,7 @@ async def test_server_that_sends_what_another_one_has_queued_still_counts_its_ow
         assert other.deliveries.waiting_counts() == {"w": 1}
 
 
-async def test_webhook_of_another_process_receives_events_although_the_news_of_it_was_lost(postgres_url, monkeypatch):
+async def test_webhook_of_another_process_receives_events_although_its_notification_was_lost(postgres_url, monkeypatch):
     """Webhooks in memory count as current for three seconds; then they are read again."""
     async with two_stores(postgres_url) as (one, other):
         assert not other.webhooks.any_enabled
@@ -347,7 +347,7 @@ async def held_lock(url: str, lock: int) -> AsyncIterator[asyncpg.Connection]:
         await holder.close()
 
 
-async def test_decisions_hold_although_the_operator_has_set_another_isolation(postgres, postgres_url):
+async def test_quota_holds_across_two_stores_although_the_default_isolation_is_repeatable_read(postgres, postgres_url):
     """Two uploads wait for the lock together; with a snapshot from before the lock both would fit into the quota."""
     name = name_of(postgres_url)
     postgres.sql(f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
@@ -375,7 +375,7 @@ async def test_forms_that_two_servers_give_out_stay_within_the_quota_together(po
 
 
 @pytest.mark.parametrize(("version", "rows"), [("160009", 0), ("170000", 1), ("180001", 1)])
-async def test_transactions_have_a_bound_from_postgresql_17_on(postgres_url, version, rows):
+async def test_transaction_timeout_is_set_from_postgresql_17_on(postgres_url, version, rows):
     """Earlier versions do not know the setting, and would refuse the connection."""
     sql = connecting._TRANSACTION_TIMEOUT_SQL.replace("current_setting('server_version_num')", f"'{version}'")
     connection = await asyncpg.connect(postgres_url)
@@ -383,7 +383,7 @@ async def test_transactions_have_a_bound_from_postgresql_17_on(postgres_url, ver
     await connection.close()
 
 
-async def test_bounds_of_the_operator_do_not_end_a_start_or_a_connection(postgres, postgres_url):
+async def test_timeouts_set_by_the_operator_end_neither_a_start_nor_a_connection(postgres, postgres_url):
     """They are shorter than what a server does, which has bounds of its own."""
     database = name_of(postgres_url)
     for setting in ("idle_session_timeout", "statement_timeout", "lock_timeout", "transaction_timeout"):

@@ -42,7 +42,7 @@ async def ids(store: PostgresStore) -> list[int]:
     return [row[0] for row in await store.database.rows(ALIVE)]
 
 
-async def test_several_servers_and_commands_share_a_database(postgres_url, monkeypatch):
+async def test_commands_are_not_among_the_counted_servers_of_a_database(postgres_url, monkeypatch):
     first, second = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     command = await silent_store(postgres_url, monkeypatch, serving=False)
     assert await command.users.add(UserRow("dave", "Dave", created_at=1))
@@ -134,7 +134,7 @@ async def test_command_declares_no_process_dead(postgres_url, monkeypatch):
     await server.close()
 
 
-async def test_one_process_takes_over_and_reports_who_went_offline(postgres_url, monkeypatch):
+async def test_only_one_of_two_processes_reports_the_users_of_a_dead_one_as_offline(postgres_url, monkeypatch):
     dead, one, other = [await silent_store(postgres_url, monkeypatch) for _ in range(3)]
     here = "INSERT INTO presence (uid, process) VALUES (?, ?)"
     await one.database.run_many(here, [(uid, dead.lane.process) for uid in ("alice", "bob")])
@@ -151,7 +151,7 @@ async def test_one_process_takes_over_and_reports_who_went_offline(postgres_url,
     await asyncio.gather(dead.close(), one.close(), other.close())
 
 
-async def test_clock_that_is_off_is_reported_once(postgres_url, monkeypatch, caplog):
+async def test_clock_that_differs_from_that_of_postgresql_is_logged_once(postgres_url, monkeypatch, caplog):
     machine = Machine()
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
     store = await PostgresStore.open(postgres_url, machine, serving=True)
@@ -200,7 +200,7 @@ async def test_jump_of_the_clock_does_not_shift_times_even_before_it_is_noticed(
     await store.close()
 
 
-async def test_time_of_a_process_follows_the_clock_of_postgresql_also_when_that_jumps(postgres_url, monkeypatch):
+async def test_time_of_a_process_follows_the_clock_of_postgresql_after_that_jumped_back(postgres_url, monkeypatch):
     machine = Machine()
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)
     store = await PostgresStore.open(postgres_url, machine, serving=True)
@@ -284,7 +284,7 @@ async def test_old_batches_and_changes_are_removed(postgres_url):
     await store.close()
 
 
-async def test_batch_whose_answer_was_lost_is_known_after_a_long_pause(postgres_url, monkeypatch):
+async def test_batch_whose_answer_was_lost_is_not_stored_again_after_a_long_pause(postgres_url, monkeypatch):
     """The process is paused before it has the answer, for longer than batches are kept, and taken for dead meanwhile."""
     paused, other = await silent_store(postgres_url, monkeypatch), await silent_store(postgres_url, monkeypatch)
     await other.messages.add(draft(text="earlier"))

@@ -59,7 +59,7 @@ def test_model_shares_no_code_with_the_server():
 # Plans.
 
 
-def test_plans_survive_a_round_trip():
+def test_plan_read_from_its_json_is_equal():
     plan = make_plan(5)
     assert Plan.from_json(plan.to_json(), plan.seed) == plan
 

@@ -489,11 +489,13 @@ A_HOLE_AFTER_MANY_MESSAGES = Plan(3, (
 
 
 @pytest.mark.parametrize("plant", [*PLANTED_FAULTS, *OTHER_FAULTS], ids=name_of)
-def test_planted_functions_keep_their_signatures(plant: Plant, monkeypatch: pytest.MonkeyPatch):
+def test_planted_faults_keep_the_signatures_of_the_functions_that_they_replace(
+    plant: Plant, monkeypatch: pytest.MonkeyPatch
+):
     plant(Planter(monkeypatch))
 
 
-def test_planted_function_with_another_signature_is_refused():
+def test_planted_fault_with_another_signature_is_refused():
     def connected(m, store):
         return []
 
@@ -555,7 +557,9 @@ A_LOSS_BEFORE_OWN_MESSAGES = Plan(1, (
         "a loss before own messages",
     ],
 )
-def test_short_plans_find_faults(plan: Plan, plant: Plant, rules: set[str], monkeypatch: pytest.MonkeyPatch):
+def test_short_plan_finds_the_fault_that_is_planted_for_it(
+    plan: Plan, plant: Plant, rules: set[str], monkeypatch: pytest.MonkeyPatch
+):
     assert fails(plan) is None
     plant(Planter(monkeypatch))
     failed = fails(plan)
@@ -574,7 +578,9 @@ def test_short_plans_find_faults(plan: Plan, plant: Plant, rules: set[str], monk
     ],
     ids=["a dead first address", "a catch-up over cuts"],
 )
-def test_plans_with_checks_in_between_find_faults(plan: Plan, plant: Plant, monkeypatch: pytest.MonkeyPatch):
+def test_fault_without_a_trace_after_recovery_is_found_by_checks_during_the_run(
+    plan: Plan, plant: Plant, monkeypatch: pytest.MonkeyPatch
+):
     # After recovery, the fault would leave no trace.
     plant(Planter(monkeypatch))
     failed = fails(plan)

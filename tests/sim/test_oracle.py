@@ -36,14 +36,14 @@ def rule_of(plan: Plan) -> str:
     return failed.rule if failed is not None else ""
 
 
-def test_dead_line_that_is_detected_late_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_dead_connection_that_is_detected_late_is_found(monkeypatch: pytest.MonkeyPatch):
     simulate(A_DEAD_LINE)
     Planter(monkeypatch).setattr(sockets, "answer_timeout", lambda state: 25.0)
     assert rule_of(A_DEAD_LINE) == "late"
 
 
 @pytest.mark.thorough
-def test_hint_that_does_not_end_a_delay_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_network_hint_that_does_not_end_the_wait_before_a_reconnect_is_found(monkeypatch: pytest.MonkeyPatch):
     # Half of the seeds end with hints; the others wait for the attempts.
     plans = [
         Plan(seed, (Step(1.0, "network", "refuse"), Step(0.1, "network", "drop"), Step(900.0, "bob-phone", "type")))
@@ -71,7 +71,7 @@ async def _nothing() -> None:
     [(1, -math.inf, True), (0, 995.0, True), (0, 985.0, False), (0, -math.inf, False)],
     ids=["is being asked", "was asked just now", "was asked long ago", "was not asked"],
 )
-def test_device_that_is_not_back_is_excused_only_while_its_backend_is_asked_for_a_token(
+def test_disconnected_device_is_excused_only_if_its_backend_is_or_was_just_asked_for_a_token(
     pending: int, ended: float, excused: bool, monkeypatch: pytest.MonkeyPatch
 ):
     state = State(has_provider=True, session=SessionState.VALID, phase=Phase.WAITING)
@@ -93,7 +93,7 @@ def test_device_that_is_not_back_is_excused_only_while_its_backend_is_asked_for_
         (Phase.WAITING, Network.ONLINE, False),
     ],
 )
-def test_attempt_in_progress_may_last_unless_a_hint_replaces_it(
+def test_connection_attempt_in_progress_may_last_unless_a_network_hint_replaces_it(
     phase: Phase, network: Network, trying: bool, monkeypatch: pytest.MonkeyPatch
 ):
     # A hint replaces an attempt after the platform had reported no network, but never a renewal of the token (C20, C22).
@@ -108,7 +108,7 @@ A_HOLE = Plan(1, (
 ))  # fmt: skip
 
 
-def test_hole_that_is_filled_late_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_lost_message_that_is_fetched_late_is_found(monkeypatch: pytest.MonkeyPatch):
     honest, made = Holes.__init__, []
 
     def init(self, sim):
@@ -122,12 +122,12 @@ def test_hole_that_is_filled_late_is_found(monkeypatch: pytest.MonkeyPatch):
     assert rule_of(A_HOLE) == "hole"
 
 
-def test_hole_that_is_not_filled_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_lost_message_that_is_not_fetched_is_found(monkeypatch: pytest.MonkeyPatch):
     Planter(monkeypatch).setattr(chain, "on_wait_over", lambda m: [])
     assert rule_of(A_HOLE) == "hole"
 
 
-def test_hole_that_is_never_filled_is_found_at_the_end_too(monkeypatch: pytest.MonkeyPatch):
+def test_lost_message_is_found_at_the_end_of_the_run_even_if_no_deadline_was_set(monkeypatch: pytest.MonkeyPatch):
     simulate(A_HOLE)
     plant = Planter(monkeypatch)
     plant.setattr(Holes, "on_delivered", lambda self, number, resources: None)
@@ -135,7 +135,7 @@ def test_hole_that_is_never_filled_is_found_at_the_end_too(monkeypatch: pytest.M
     assert rule_of(A_HOLE) == "lost"
 
 
-def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.MonkeyPatch):
+def test_gap_reported_in_place_of_a_lost_message_is_found_as_not_due_and_not_as_late(monkeypatch: pytest.MonkeyPatch):
     # The app is notified of the missing message: that is in time, though no gap was due.
     honest = chain.on_wait_over
 
@@ -148,7 +148,7 @@ def test_hole_in_whose_place_a_gap_is_reported_is_not_late(monkeypatch: pytest.M
     assert rule_of(A_HOLE) == "gap"
 
 
-def test_gap_around_messages_that_were_received_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_gap_reported_around_messages_that_were_received_is_found(monkeypatch: pytest.MonkeyPatch):
     # Bob's limit is 20. More messages than that follow the first of two holes.
     plan = Plan(141, (
         Step(3.0, "alice-phone", "burst", 22), Step(0.0, "server", "lose", 2), Step(2.0, "server", "lose", 2),
@@ -176,7 +176,7 @@ def test_gap_around_messages_that_were_received_is_found(monkeypatch: pytest.Mon
     ],
     ids=lambda step: step.what,
 )  # fmt: skip
-def test_hole_has_no_deadline_while_something_holds_the_client_up(disturbance: Step):
+def test_lost_message_has_no_deadline_while_the_network_or_server_delays_the_client(disturbance: Step):
     simulate(Plan(1, (*A_HOLE.steps[:2], disturbance, *A_HOLE.steps[2:])))
 
 
@@ -207,7 +207,7 @@ MORE_THAN_THE_LIMIT = Plan(2, (
 ))  # fmt: skip
 
 
-def test_continuity_that_contradicts_the_gap_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_exact_continuity_reported_in_place_of_a_gap_is_found(monkeypatch: pytest.MonkeyPatch):
     simulate(MORE_THAN_THE_LIMIT)
 
     def at_end(m):
@@ -218,7 +218,7 @@ def test_continuity_that_contradicts_the_gap_is_found(monkeypatch: pytest.Monkey
     assert rule_of(MORE_THAN_THE_LIMIT) == "continuity"
 
 
-def test_continuity_that_is_unknown_for_no_reason_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_unknown_continuity_reported_without_a_reason_is_found(monkeypatch: pytest.MonkeyPatch):
     def at_end(m):
         m.gap = m.back = None
         return [ReportContinuity(Continuity(ContinuityKind.UNKNOWN))]

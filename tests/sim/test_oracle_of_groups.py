@@ -68,7 +68,7 @@ def test_missing_notice_of_a_live_change_of_a_group_is_found(rule: str, monkeypa
     assert rule_of(LIVE[rule]) == rule
 
 
-def test_removal_that_comes_twice_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_removal_of_a_group_that_is_reported_twice_is_found(monkeypatch: pytest.MonkeyPatch):
     simulate(DELETED)
     honest = Stream._record
 
@@ -80,7 +80,7 @@ def test_removal_that_comes_twice_is_found(monkeypatch: pytest.MonkeyPatch):
     assert rule_of(DELETED) == "once"
 
 
-def test_each_of_two_missed_removals_is_reported():
+def test_each_of_two_missed_removals_of_a_group_is_reported():
     again = (Step(1.0, "backend", "disband"), Step(60.0, "backend", "disband"))
     for seed in range(4):  # the backend leaves one of two users out of the second group
         plan = while_away("bob-phone", *again)

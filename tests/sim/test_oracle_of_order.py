@@ -23,13 +23,15 @@ REACTED = while_away("bob-phone", Step(1.0, "carol-phone", "say group"), Step(1.
     ],
     ids=["told twice", "before its message"],
 )
-def test_missed_change_that_comes_twice_or_too_early_is_found(plant, rule, monkeypatch: pytest.MonkeyPatch):
+def test_missed_change_reported_twice_or_before_an_earlier_message_is_found(
+    plant, rule, monkeypatch: pytest.MonkeyPatch
+):
     simulate(REACTED)
     plant(Planter(monkeypatch))
     assert rule_of(REACTED) == rule
 
 
-def test_own_change_of_a_device_that_is_away_may_come_before_what_it_has_missed(monkeypatch: pytest.MonkeyPatch):
+def test_own_change_of_a_disconnected_device_may_be_reported_before_what_it_has_missed(monkeypatch: pytest.MonkeyPatch):
     plan = Plan(4, (
         Step(1.0, "carol-phone", "say group"), Step(5.0, "alice-phone", "background"), Step(5.0, "bob-phone", "react"),
         Step(10.0, "alice-phone", "pin"), Step(5.0, "alice-phone", "foreground"), Step(5.0, "alice-phone", "type"),
@@ -39,7 +41,7 @@ def test_own_change_of_a_device_that_is_away_may_come_before_what_it_has_missed(
     assert rule_of(plan) == "sequence"
 
 
-def test_saved_message_that_is_removed_a_second_time_by_another_device_is_in_order():
+def test_second_unsaving_of_a_message_by_another_device_breaks_no_order():
     # The server commits no second change, but the device that removes it notifies its app.
     simulate(Plan(2002458, (
         Step(4.0, "bob-phone", "queue", "alice"), Step(3.0, "alice-phone", "save"), Step(1055.0, "alice-phone", "unsave"),
@@ -54,7 +56,7 @@ LIVE = Plan(4, (
 
 
 @pytest.mark.parametrize("kind", ["reaction", "edited", "deleted"])
-def test_event_that_comes_twice_live_is_found(kind: str, monkeypatch: pytest.MonkeyPatch):
+def test_live_event_that_is_reported_twice_is_found(kind: str, monkeypatch: pytest.MonkeyPatch):
     simulate(LIVE)
     honest = Stream._record
 
@@ -101,7 +103,7 @@ def test_own_change_is_not_taken_for_an_equal_one_of_another_device(own: bool, r
 
 
 @pytest.mark.parametrize(("seconds", "rule"), [(2.9, None), (3.1, "sequence")])
-def test_only_changes_within_three_seconds_may_change_places(seconds: float, rule: str | None):
+def test_only_changes_within_three_seconds_may_be_reported_in_another_order(seconds: float, rule: str | None):
     happened = [
         oracle_of_order._Happened(10.0, PINNED, out_of_order=False),
         oracle_of_order._Happened(10.0 + seconds, SAVED, out_of_order=False),

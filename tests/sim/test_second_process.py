@@ -93,7 +93,7 @@ def test_session_that_stays_taken_when_its_client_is_closed_is_found(monkeypatch
     assert rule_of(A_SUCCESSOR[0]) == "raised"  # the app cannot be started again for the recovery
 
 
-def test_refused_client_that_works_on_the_session_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_refused_client_that_can_log_out_of_the_session_is_found(monkeypatch: pytest.MonkeyPatch):
     async def logout(self):
         self._sessions.clear()
         return {}
@@ -102,7 +102,7 @@ def test_refused_client_that_works_on_the_session_is_found(monkeypatch: pytest.M
     assert rule_of(A_SUCCESSOR[0]) == "second"
 
 
-def test_position_that_is_not_saved_for_the_successor_is_found(monkeypatch: pytest.MonkeyPatch):
+def test_position_that_is_not_saved_for_the_next_process_is_found(monkeypatch: pytest.MonkeyPatch):
     Planter(monkeypatch).setattr(SessionHolder, "save_soon", lambda self: None)
     Planter(monkeypatch).setattr(SessionHolder, "save_position", lambda self: None)
     assert rule_of(A_SUCCESSOR[0]) == "once"

@@ -310,8 +310,9 @@ async def test_ctrl_x_cancels_an_upload(table: Table, tmp_path, monkeypatch):
         assert "▤ trip.txt" not in screen.text
 
 
-async def test_keys_for_conversations_do_nothing_without_one(table: Table):
+async def test_keys_that_change_the_conversation_do_nothing_without_a_conversation(table: Table):
     async with table.chat() as screen:
         await screen.until("No conversation yet")
         await screen.press("alt+1", "alt+down", "alt+a")
-        await screen.until("No conversation yet")
+        assert screen.app.screen.main.place is None
+        assert "No conversation yet" in screen.text

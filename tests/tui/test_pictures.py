@@ -22,7 +22,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **more) -> bytes:
     return file.getvalue()
 
 
-def test_two_pixels_fill_one_cell():
+def test_two_pixels_above_each_other_fill_one_cell():
     image = Image.new("RGB", (2, 2))
     for place, color in {(0, 0): "#ff0000", (1, 0): "#00ff00", (0, 1): "#0000ff", (1, 1): "#ffffff"}.items():
         image.putpixel(place, tuple(bytes.fromhex(color[1:])))
@@ -30,7 +30,7 @@ def test_two_pixels_fill_one_cell():
 
 
 @pytest.mark.parametrize(("width", "height"), [(2000, 10), (10, 2000), (1, 1), (500, 500)])
-def test_picture_stays_within_its_place(width, height):
+def test_picture_stays_within_the_rows_and_columns_it_may_have(width, height):
     lines = half_blocks(encoded(Image.new("RGB", (width, height), "red")), WIDE)
     assert 1 <= len(lines) <= MAX_ROWS
     assert all(1 <= sum(len(text) for text, _ in line) <= WIDE for line in lines)
@@ -129,7 +129,7 @@ def test_only_web_urls_are_opened(url, may):
         ("\u202egnp.exe", "exe"),
     ],
 )  # fmt: skip
-def test_name_of_a_stranger_is_harmless(name, clean):
+def test_cleaned_file_name_has_no_path_and_no_control_characters(name, clean):
     made = clean_name(name)
     assert made.startswith(clean) or made.endswith(clean)
     assert not set(made) & set('/\\\x1b\n\u202e:*?"<>|')
@@ -137,7 +137,7 @@ def test_name_of_a_stranger_is_harmless(name, clean):
     assert 0 < len(clean_name(name + "x" * 500)) <= 120
 
 
-def test_file_never_replaces_another_one_or_follows_a_link(tmp_path):
+def test_saved_file_neither_replaces_another_nor_follows_a_link(tmp_path):
     first = create_free_file(tmp_path, "a.txt")
     (tmp_path / "a (2).txt").symlink_to(tmp_path / "elsewhere")
     assert [first.name, create_free_file(tmp_path, "a.txt").name] == ["a.txt", "a (3).txt"]
