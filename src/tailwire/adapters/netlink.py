@@ -136,7 +136,7 @@ def _dump(asking: socket.socket, request: int, message_type: int, least_bytes: i
             message = chunk[at + _HEADER.size : at + length]
             if kind == _ERROR:
                 raise OSError(-struct.unpack_from("=i", message)[0], "the kernel refuses to list addresses or routes")
-            if kind == message_type and len(message) >= least_bytes:
+            if kind == message_type and least_bytes <= len(message) == length - _HEADER.size:  # not truncated
                 yield message
             at += _aligned(length)
 
