@@ -97,7 +97,7 @@ async def _ignore_existing(call: Any) -> bool:
     return True
 
 
-async def _furnish(url: str, keys: dict[str, str]) -> None:
+async def _create_missing(url: str, keys: dict[str, str]) -> None:
     # Create the users and the group that are missing.
     async with _admin(url, keys) as admin:
         for uid in DEMO_UIDS:
@@ -182,7 +182,7 @@ async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[De
             url = server.url
         keys = _read_keys(data)
         try:
-            await _furnish(url, keys)
+            await _create_missing(url, keys)
         except CometChatException as e:
             raise DemoFailed(f"The demo server refused to create its users: {e}") from e
         answering = asyncio.create_task(_serve_bot(_make_bot(url, keys, book)))

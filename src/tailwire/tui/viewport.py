@@ -70,7 +70,7 @@ class Viewport:
         return index, max(-room, 0)
 
     def scroll(self, count: int) -> bool:
-        """Scroll down by a number of lines, or up if it is negative. There must be messages.
+        """Scroll down by a number of lines, or up if it is negative.
 
         Return True if it stopped at the first line of the first message because there are no lines above.
         """

@@ -47,7 +47,7 @@ class DeadLines:
             return
         loop = virtual_loop()
         watched = device.life, state.epoch, (device.world.slept, loop.frozen_seconds)
-        loop.call_later(DETECTION_SECONDS + MARGIN_SECONDS, self._look, device, watched, loop.time())
+        loop.call_later(DETECTION_SECONDS + MARGIN_SECONDS, self._check, device, watched, loop.time())
 
     def _is_watched(self, device: Device, state: State) -> bool:
         # A device whose app is slow, or whose delays have no bound here, may detect it later.
@@ -57,7 +57,7 @@ class DeadLines:
         behind = {device.name, ""} & {*network.lines, *network.holding}
         return state.phase is Phase.OPEN and state.app is AppState.FOREGROUND and not slow and not behind
 
-    def _look(self, device: Device, watched: tuple[int, int, tuple[float, float]], since: float | None) -> None:
+    def _check(self, device: Device, watched: tuple[int, int, tuple[float, float]], since: float | None) -> None:
         loop, state = virtual_loop(), state_of(device)
         if state is None or (device.life, state.epoch, (device.world.slept, loop.frozen_seconds)) != watched:
             return
@@ -68,7 +68,7 @@ class DeadLines:
             others = any(not transport.half_open for transport in network.of(device.name))
             if others or network.joined_at.get(device.name, 0.0) > since:
                 # Bytes may move on another connection, or have moved on one that was closed meanwhile.
-                loop.call_later(EXTRA_DETECTION_SECONDS, self._look, device, watched, None)
+                loop.call_later(EXTRA_DETECTION_SECONDS, self._check, device, watched, None)
                 return
         self.checked += 1
         self.late.append(f"late: {device.name} has not detected that its line is dead")

@@ -61,7 +61,7 @@ class Holes:
                 if moment is not None:
                     self._watched.add(key)
                     virtual_loop().call_later(
-                        HOLE_SECONDS + MARGIN_SECONDS, self._look, device, missing, number, moment
+                        HOLE_SECONDS + MARGIN_SECONDS, self._check, device, missing, number, moment
                     )
 
     def _undisturbed(self, device: Device) -> _Moment | None:
@@ -76,7 +76,7 @@ class Holes:
             return None
         return device.life, state.epoch, device.world.slept, loop.frozen_seconds
 
-    def _look(self, device: Device, missing: int, by: int, moment: _Moment) -> None:
+    def _check(self, device: Device, missing: int, by: int, moment: _Moment) -> None:
         forgotten = self._sim.losses.is_forgotten(device, missing, by)
         if forgotten or self._undisturbed(device) != moment or not self._is_owed(device, missing):
             return

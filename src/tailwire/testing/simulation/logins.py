@@ -125,7 +125,7 @@ class Logins:
             (device.world.slept, virtual_loop().frozen_seconds),
         )  # fmt: skip
         if state.phase is Phase.OPEN:
-            virtual_loop().call_later(END_SECONDS, self._look, device, watched)
+            virtual_loop().call_later(END_SECONDS, self._check, device, watched)
 
     def _is_undisturbed(self, device: Device) -> bool:
         sim, loop, state = self.sim, virtual_loop(), state_of(device)
@@ -135,7 +135,7 @@ class Logins:
         there = state is not None and state.app is AppState.FOREGROUND and state.network is not Network.OFFLINE
         return there and not (slow or between or sim.plan.token_lifetime) and sim.reasons.is_calm(device.name)
 
-    def _look(self, device: Device, watched: _Watched) -> None:
+    def _check(self, device: Device, watched: _Watched) -> None:
         asleep = device.world.slept, virtual_loop().frozen_seconds
         if (device.life, asleep) != (watched.life, watched.asleep) or not self._is_undisturbed(device):
             return

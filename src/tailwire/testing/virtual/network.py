@@ -21,8 +21,8 @@ CONNECT_TIMEOUT_SECONDS = 130.0
 current_process: ContextVar[str] = ContextVar("current_process", default="")
 """The name of the simulated process that runs; "" for none.
 
-Connections, tasks and timers belong to the process that is set when they are made. The name consists of the name of a
-device or server, `#` and the number of the process there: `alice#2` is the second process on alice's device.
+Connections, tasks and timers belong to the process that is set when they are made. If a device or server has several
+processes, their names are its name, `#`, and what distinguishes them: `alice#2` is the second process of `alice`.
 """
 
 

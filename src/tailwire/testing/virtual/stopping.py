@@ -85,7 +85,7 @@ class StoppingLoop(VirtualLoop):
     def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        """Schedule a callback, as asyncio does. If its process is stopped, it waits until the process continues."""
+        """Schedule a callback, as asyncio does; it waits while its process is stopped."""
         handle = super().call_soon(callback, *args, context=context)
         if self._stopped and (process := _process_of(handle)) in self._stopped:
             self._ready.pop()  # type: ignore[attr-defined]
@@ -95,7 +95,7 @@ class StoppingLoop(VirtualLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Any, *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """Schedule a callback at a time, as asyncio does. If its process is stopped then, it runs after that."""
+        """Schedule a callback at a time, as asyncio does; it waits while its process is stopped."""
         handle = super().call_at(when, callback, *args, context=context)
         if self._stopped and (process := _process_of(handle)) in self._stopped and not handle.cancelled():
             self._scheduled.remove(handle)  # type: ignore[attr-defined]
