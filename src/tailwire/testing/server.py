@@ -52,12 +52,12 @@ class ServerProcess:
         client = ChatClient(server.app_id, AppSettingsBuilder().override_client_host(server.url).build())
     ```
 
+    Leaving the block kills the process.
+
     Args:
         folder: the folder for the data and the ready file.
         settings: `TAILWIRE_*` environment variables of the process; they replace those that switch the limits off.
         arguments: more arguments of `tailwire serve`.
-
-    Leaving the block kills the process.
 
     Attributes:
         data: the folder for the data; by default `data` in `folder`.

@@ -23,8 +23,8 @@ class FaultProxy:
         proxy.cut()
     ```
 
-    Faults apply to all connections at once. To reset a connection is to close both of its ends at once; what is in
-    flight is lost.
+    Faults apply to all connections, unless it is said otherwise. To reset a connection is to close both of its ends at
+    once; what is in flight is lost.
 
     Args:
         host: the host of the server.

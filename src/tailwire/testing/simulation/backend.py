@@ -53,8 +53,8 @@ class Backend:
         """Start a step in the background.
 
         Args:
-            what: the name of a step of the backend, as `wider_world.with_backend` makes them; or `after disband`, which
-                creates the group again after a user has deleted it.
+            what: the name of a step of the backend, as the functions of `wider_world` make them; or `after disband`,
+                which creates the group again after a user has deleted it.
             value: the step's value; for `after disband` the task of the user's call.
         """
         work: Any = {
