@@ -87,7 +87,7 @@ async def test_reader_can_ask_the_author_to_stop(stage: Stage):
     assert (draft_stop.data, draft_stop.sender.uid, draft_stop.receiver_id) == ({"stop": "d1"}, "alice", "bob")
 
 
-async def test_only_a_draft_can_be_stopped(stage: Stage):
+async def test_stop_draft_refuses_the_id_of_a_draft(stage: Stage):
     alice = await stage.enter("alice")
     with pytest.raises(CometChatException, match="Give a DraftChanged, not str") as refused:
         await alice.chat.stop_draft("d1")

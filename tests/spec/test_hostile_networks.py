@@ -230,6 +230,7 @@ async def test_error_of_another_service_does_not_fail_a_queued_message(stage: St
 
 async def test_client_that_does_not_read_responses_is_disconnected(stage: Stage):
     async with connect("ws://server:8480/", ping_interval=None, compression=None) as flood:
+        assert stage.server.parts.metrics.sockets == 1
         flood.transport.pause_reading()
         stage.network.set_line("", 1e9, 1.0, 5.0)  # the client receives nothing from now on
         for _ in range(60_000):

@@ -240,10 +240,12 @@ def short_passes(stage: Stage, tmp_path) -> Stage:
 @pytest.mark.spec("C22", "S7")
 async def test_expired_pass_is_replaced(stage: Stage, short_passes):
     alice = await stage.enter("alice")
+    expired = alice.chat._parts.connector._pass
     await stage.pass_time(3600)
     stage.network.drop()
     await alice.ears.until(lambda: alice.ears.statuses.count(CONNECTED) >= 2)
     assert alice.ears.all("error") == []
+    assert alice.chat._parts.connector._pass not in ("", None, expired)
 
 
 async def test_responses_carry_the_remaining_requests(stage: Stage, slow_sends):

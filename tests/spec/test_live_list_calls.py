@@ -313,19 +313,24 @@ async def test_list_started_offline_shows_queued_messages_and_fills_later(stage:
     assert texts(messages) == ["before", "from the tunnel"]
 
 
-async def test_updates_dropped_under_load_are_fetched_again(stage: Stage):
+async def test_updates_dropped_under_load_are_fetched_again(stage: Stage, monkeypatch):
     alice, bob = await pair(stage)
-    await bob.say("alice", "one")
+    await alice.say("bob", "one")
+    await bob.ears.until(lambda: bob.ears.texts == ["one"])
     live = await alice.chat.live_messages(uid="bob")
     await asyncio.sleep(5)
     paths = record_requests(alice)
     alice.chat._parts.driver.report_throttle(True)
-    await asyncio.sleep(5)
-    assert paths == []
+    with monkeypatch.context() as dropping:
+        dropping.setattr(stage.server.parts.gateway._hub.broker, "publish", lambda subject, publication: None)
+        await bob.chat.mark_as_read(bob.ears.all("text")[0])
+        await asyncio.sleep(5)
+    assert (paths, live.items[0].message.read_at) == ([], 0)
     alice.chat._parts.driver.report_throttle(False)
     await asyncio.sleep(5)
     assert paths == ["/users/bob/messages"]
     assert texts(live) == ["one"]
+    assert live.items[0].message.read_at > 0
 
 
 async def test_raising_callback_does_not_affect_other_watchers(stage: Stage, caplog):

@@ -166,10 +166,12 @@ async def test_removed_connection_listener_is_not_called(stage: Stage):
     recorder = StatusRecorder(alice)
     alice.chat.add_connection_listener("recorder", recorder)
     await stage.pass_time(0.1)
+    assert recorder.calls
     recorder.calls.clear()
     alice.chat.remove_connection_listener("recorder")
     stage.network.drop()
-    await stage.pass_time(60)
+    await alice.ears.until(lambda: alice.ears.statuses.count(CONNECTED) == 2, 60)
+    await stage.pass_time(1)
     assert recorder.calls == []
 
 
@@ -217,10 +219,12 @@ async def test_listener_with_the_same_id_is_replaced(stage: Stage):
 @spec("S27")
 async def test_removed_message_listener_is_not_called(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await alice.say("bob", "before")
+    await bob.ears.until(lambda: bob.ears.texts == ["before"])
     bob.chat.remove_message_listener("ears")
     await alice.say("bob", "hello")
     await stage.pass_time(1)
-    assert bob.ears.texts == []
+    assert bob.ears.texts == ["before"]
 
 
 @spec("S24")
@@ -259,10 +263,14 @@ async def test_presence_can_be_limited_to_friends_and_roles(stage: Stage):
 
 @spec("S24")
 async def test_blocked_user_does_not_learn_that_a_user_goes_offline(stage: Stage):
-    alice, carol = await stage.enter("alice", presence=True), await stage.enter("carol")
+    alice, bob = [await stage.enter(uid, presence=True) for uid in ("alice", "bob")]
+    carol = await stage.enter("carol")
+    for observer in (alice, bob):
+        await observer.ears.until(lambda observer=observer: "carol" in observer.ears.all("online"))
     await carol.chat.block_users(["alice"])
     await carol.chat.disconnect()
-    await stage.pass_time(1)
+    await bob.ears.until(lambda: bob.ears.all("offline") == ["carol"])
+    await stage.pass_time(60)
     assert alice.ears.all("offline") == []
 
 
@@ -612,10 +620,12 @@ async def test_user_who_reconnects_immediately_is_shown_as_online(stage: Stage):
 async def test_socket_that_ends_during_authentication_leaves_no_subscription(stage: Stage):
     alice = await stage.enter("alice", auto=False)
     sessions, hub = stage.server.parts.actions.sessions, stage.server.parts.gateway._hub
+    begun: list[str] = []
     for name in ("admit", "groups_of"):
         real_method = getattr(sessions, name)
 
-        async def slowly(argument, real_method=real_method):
+        async def slowly(argument, real_method=real_method, name=name):
+            begun.append(name)
             await asyncio.sleep(0.5)
             return await real_method(argument)
 
@@ -626,7 +636,10 @@ async def test_socket_that_ends_during_authentication_leaves_no_subscription(sta
         await asyncio.gather(waiting, return_exceptions=True)
         await stage.pass_time(5)
         setattr(sessions, name, real_method)
+        assert begun[-1] == name
         assert hub._by_subject == {}
+    await alice.chat.connect()
+    assert hub._by_subject != {}
 
 
 @spec("S24")

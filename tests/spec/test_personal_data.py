@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 
@@ -87,11 +88,18 @@ async def test_deleted_messages_leave_the_search_index(stage, tmp_path):
 
 
 @pytest.mark.sqlite
-async def test_deletion_interrupted_by_a_crash_is_completed_at_startup(stage, tmp_path):
+async def test_deletion_interrupted_by_a_crash_is_completed_at_startup(stage, tmp_path, monkeypatch):
     async with Rest(stage) as rest:
         await leave_traces(rest)
+
+        async def never_do_next() -> bool:
+            await asyncio.Event().wait()
+            return False
+
+        monkeypatch.setattr(stage.server.parts.store.chores, "do_next", never_do_next)
         await rest("DELETE", "/users/alice", json={"permanent": True})
         await stage.server.kill()
+        assert secrets_in(tmp_path) != []  # the deletion had not ended
         await stage.server.start()
         await stage.pass_time(4000)
         assert secrets_in(tmp_path) == []

@@ -89,7 +89,8 @@ async def test_malformed_secret_of_a_webhook_is_refused(stage: Stage, secret: st
 @pytest.mark.parametrize("count", [24, 64])
 async def test_secret_of_a_webhook_with_24_or_64_bytes_is_accepted(stage: Stage, count: int):
     async with Rest(stage) as rest:
-        await rest("POST", "/webhooks", json={**HOOK, "secret": webhook_secret(count)})
+        secret = webhook_secret(count)
+        assert (await rest("POST", "/webhooks", json={**HOOK, "secret": secret}))["secret"] == secret
 
 
 async def test_deliveries_of_a_webhook_that_does_not_exist_are_not_retried(stage: Stage):

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from harness import DISCONNECTED
 from rest import Rest
 
 
@@ -134,6 +135,8 @@ async def test_socket_of_a_deleted_user_is_closed(stage):
     async with Rest(stage) as rest:
         await rest("DELETE", "/users/bob")
         await bob.ears.until(lambda: any(e.code == "ERR_AUTH_TOKEN_EXPIRED" for e in bob.ears.all("error")))
+        assert bob.ears.statuses[-1] is DISCONNECTED
+        assert stage.server.parts.metrics.sockets == 0
 
 
 async def test_auth_token_is_listed_by_its_last_characters(stage):

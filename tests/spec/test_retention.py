@@ -230,7 +230,7 @@ async def test_old_files_are_removed_and_their_messages_stay(stage: Stage, tmp_p
         assert len(await rest("GET", "/messages", behalf="bob", params={"per_page": 10})) == 2
 
 
-async def test_removal_continues_after_a_restart(stage: Stage):
+async def test_messages_that_aged_while_the_server_was_stopped_are_removed_within_a_minute_of_its_start(stage: Stage):
     async with Rest(stage) as rest:
         await send_texts(rest, "alice", "bob", *(f"{n}" for n in range(150)))
         await stage.server.stop()

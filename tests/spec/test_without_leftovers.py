@@ -50,6 +50,7 @@ async def test_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
 async def test_abruptly_closed_websocket_leaves_no_objects(stage: Stage, no_collector):
     before = count_leftovers()
     await stage.enter("alice")
+    assert count_leftovers() - before == {"SocketProtocol": 1, "ServerProtocol": 1}
     stage.network.refusing = True
     for end in stage.network.of(""):
         if end.name == "client":
