@@ -30,6 +30,7 @@ class Bucket:
         self.issued: list[tuple[list[FormRow], FormLimits]] = []
         self.form_result = FormResult.STORED
         self.closed: list[str] = []
+        self.looked_up: list[str] = []
         self.direct = True
         self.record: str | None = None
         room = SimpleNamespace(per_day=100, quota_exceeded=lambda: Refused("ERR_UPLOAD_QUOTA_EXCEEDED"))
@@ -65,6 +66,7 @@ class Bucket:
         return ("https://bucket", {"key": key, "size": str(file.size)}) if self.direct else None
 
     async def accept_upload(self, key: str) -> Any:
+        self.looked_up.append(key)
         return self.arrived
 
     async def remove(self, names: list[str]) -> None:
@@ -174,7 +176,9 @@ async def test_file_of_a_deleted_user_is_removed():
 async def test_name_that_cannot_be_a_file_name_is_not_looked_up():
     bucket = Bucket()
     assert await bucket.uploads.accept_upload("../secret") is None
-    assert bucket.added == []
+    assert (bucket.looked_up, bucket.added) == ([], [])
+    await bucket.uploads.accept_upload(KEY)
+    assert bucket.looked_up == [KEY]
 
 
 async def test_file_that_is_not_in_the_bucket_is_not_accepted():

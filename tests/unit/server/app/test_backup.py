@@ -106,9 +106,12 @@ async def test_restore_replaces_an_existing_database_only_if_told_to_and_keeps_a
 async def test_restore_is_refused_while_a_server_uses_the_database(tmp_path):
     target, database, uploads = await backed_up(tmp_path)
     store = await open_store(tmp_path / "data")
+    last = await send(store)
     with pytest.raises(DatabaseInUse, match="pid"):
         restore(target, database, uploads, replace=True)
+    assert list(tmp_path.rglob("before-restore-*")) == []
     await store.close()
+    assert messages(tmp_path / "data")[-1] == last
 
 
 async def test_damaged_backup_is_not_restored(tmp_path):
@@ -124,6 +127,7 @@ async def test_damaged_backup_is_not_restored(tmp_path):
 def test_folder_without_a_backup_is_not_restored(tmp_path):
     with pytest.raises(BackupRefused, match="is not a backup"):
         restore(tmp_path, tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads", replace=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_restores_within_a_second_each_set_the_existing_files_aside(tmp_path):

@@ -27,6 +27,8 @@ def test_urls_of_postgresql_are_passed_to_the_driver_unchanged(url: str):
 )
 def test_primary_of_several_servers_is_used_unless_the_url_says_otherwise(url: str, mark: str):
     assert postgres_url(Settings(database=url)) == f"{url}{mark}target_session_attrs=primary"
+    explicit = f"{url}{mark}target_session_attrs=any"
+    assert postgres_url(Settings(database=explicit)) == explicit
 
 
 @pytest.mark.parametrize(

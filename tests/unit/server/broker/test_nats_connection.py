@@ -96,7 +96,7 @@ async def test_publications_and_records_reach_other_processes_in_order_but_not_t
         await other.close()
 
 
-async def test_news_larger_than_the_server_accepts_is_not_sent_and_neither_is_its_record():
+async def test_publication_too_large_for_nats_is_not_sent_and_neither_is_its_record():
     with nats() as server:
         (one, _), (other, at_other) = await broker(server.url), await broker(server.url)
         other.subscribe(BOB)
@@ -177,7 +177,7 @@ async def test_client_moves_with_its_subscriptions_to_another_nats_server_when_i
         await sender.close()
 
 
-async def test_unsent_news_is_dropped_with_its_connection():
+async def test_unsent_publications_are_dropped_with_their_connection():
     """Otherwise, a record could reach other processes over the next connection without its messages."""
     with nats() as server:
         async with CutLine(server.port) as line:

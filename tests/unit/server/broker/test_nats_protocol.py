@@ -57,7 +57,8 @@ def test_events_are_the_same_wherever_the_bytes_are_cut(cuts: list[int]):
 )
 def test_any_bytes_are_parsed_or_refused(data: bytes):
     with contextlib.suppress(ProtocolError):
-        list(Parser().feed(data))
+        found = list(Parser().feed(data))
+        assert {type(event) for event in found} <= {type(event) for event in EVENTS}
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,14 @@ MAX_PAYLOAD_BYTES = 7_999  # the longest payload that PostgreSQL accepts
 
 
 @given(st.integers(0, 3 * PIECE_BYTES).map(lambda size: bytes(n % 251 for n in range(size))))
-def test_news_of_any_size_is_reassembled_from_its_pieces(data: bytes):
+def test_data_of_any_size_is_reassembled_from_its_pieces(data: bytes):
     pieces = payloads_of("me", 7, data)
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
     at_another = Pieces("other")
     assert [at_another.add(piece) for piece in pieces] == [None] * (len(pieces) - 1) + [data]
 
 
-def test_largest_news_fits_into_the_allowed_pieces():
+def test_data_of_the_largest_size_fits_into_the_allowed_pieces():
     pieces = payloads_of("a" * 16, 2**60, b"x" * MAX_BYTES)
     assert len(pieces) <= MAX_PIECES
     assert all(len(piece) <= MAX_PAYLOAD_BYTES for piece in pieces)
@@ -38,7 +38,7 @@ def test_payloads_of_the_own_process_are_ignored():
     assert [pieces.add(payload) for payload in (own, others)] == [None, b"x"]
 
 
-def test_news_with_a_missing_or_late_piece_is_dropped():
+def test_data_with_a_missing_or_late_piece_is_dropped():
     first, second, third = payloads_of("me", 1, b"x" * (2 * PIECE_BYTES + 1))
     pieces = Pieces("other")
     assert [pieces.add(piece) for piece in (first, third, second)] == [None] * 3
@@ -48,7 +48,7 @@ def test_news_with_a_missing_or_late_piece_is_dropped():
     assert [pieces.add(piece) for piece in (second, third)] == [None, None]
 
 
-def test_number_of_incomplete_news_items_is_bounded():
+def test_oldest_incomplete_data_is_dropped_above_the_limit():
     pieces = Pieces("other")
     begun = [payloads_of("me", number, b"x" * (PIECE_BYTES + 1)) for number in range(MAX_INCOMPLETE_ITEMS + 1)]
     for first, _ in begun:

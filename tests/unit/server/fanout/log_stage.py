@@ -51,6 +51,7 @@ class PlayedStore:
 
     entries: dict[int, str] = field(default_factory=dict)
     kinds: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind and key of changes; users by default
+    left: set[int] = field(default_factory=set)  # the ids of changes by which a member left a group
     highest: int = 0
     fails: bool = False
     delay: float = 0.001
@@ -107,7 +108,7 @@ class PlayedStore:
         return LogPage(
             up_to,
             [LoggedMessage(row(number, kind)) for number, kind in kinds if kind != CHANGE],
-            [LoggedChange(self.change(number)) for number, kind in kinds if kind == CHANGE],
+            [LoggedChange(self.change(number), number not in self.left) for number, kind in kinds if kind == CHANGE],
         )
 
     def change(self, number: int) -> Change:

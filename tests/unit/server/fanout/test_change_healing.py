@@ -280,7 +280,7 @@ async def test_changes_are_delivered_after_the_database_was_reverted_to_lower_nu
 
 
 @pytest.mark.virtual
-async def test_entry_that_cannot_be_delivered_does_not_hold_up_the_next(caplog):
+async def test_change_that_cannot_be_made_into_a_frame_does_not_hold_up_the_next_one(caplog):
     async with LogStage(carries_messages=True) as s:
 
         async def broken(row):

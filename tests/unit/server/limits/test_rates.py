@@ -22,7 +22,7 @@ def test_one_token_uses_at_most_a_tenth_of_the_core_rate_of_the_app():
     assert not any(limits.count_request(RequestKind.CORE, "").wait for _ in range(500))  # logins with an API key
 
 
-def test_key_may_use_the_whole_rate_of_the_app():
+def test_api_key_may_use_the_whole_core_rate_of_the_app():
     limits = rates([0.0], core=600)
     assert not any(limits.count_request(RequestKind.CORE, "key", key=True).wait for _ in range(600))
     assert limits.count_request(RequestKind.CORE, "key", key=True).wait

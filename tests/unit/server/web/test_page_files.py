@@ -55,7 +55,7 @@ def test_page_has_no_script_or_style_in_its_html(page):
 
 
 @pytest.mark.parametrize("page", ["console", "chat"])
-def test_languages_of_a_page_have_the_same_texts(page):
+def test_languages_of_a_page_define_the_same_texts(page):
     text = read_page(page)["words.js"].body.decode()
     blocks = re.findall(r"^  (\w\w): \{\n(.*?)^  \},\n", text, re.MULTILINE | re.DOTALL)
     names = {language: re.findall(r"^    (\w+): ", block, re.MULTILINE) for language, block in blocks}

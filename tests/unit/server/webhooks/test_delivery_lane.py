@@ -76,7 +76,7 @@ def lane_of(deliveries: Deliveries, post: Any) -> WebhookLane:
     return WebhookLane("hook", cast(Any, store), World(), Metrics(), cast(Any, poster), RetryPolicy(DAY, DAY))
 
 
-async def test_delivery_that_was_sent_is_removed_before_the_lane_ends():
+async def test_close_of_the_lane_waits_until_a_sent_delivery_is_removed_from_the_store():
     async def post(webhook: WebhookRow, row: DeliveryRow, now: int) -> str:
         return ""
 
@@ -93,7 +93,7 @@ async def test_delivery_that_was_sent_is_removed_before_the_lane_ends():
     assert lane.idle
 
 
-async def test_delivery_on_its_way_does_not_keep_the_lane_from_ending():
+async def test_close_of_the_lane_does_not_wait_for_the_answer_to_a_delivery():
     sending = asyncio.Event()
 
     async def post(webhook: WebhookRow, row: DeliveryRow, now: int) -> str:

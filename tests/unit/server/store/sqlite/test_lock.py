@@ -12,6 +12,7 @@ import pytest
 
 from tailwire.server.app import Running, running_server
 from tailwire.server.config import Settings
+from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
 from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock, holder_of
@@ -37,9 +38,11 @@ async def test_second_server_is_refused_with_the_url_of_the_first(tmp_path):
 
 
 async def test_command_may_use_the_database_of_a_running_server(tmp_path):
-    async with listening_server(tmp_path):
+    async with listening_server(tmp_path) as server:
         command = await SqliteStore.open(tmp_path / "tailwire.db", World())  # as `tailwire user create`
+        assert await command.users.add(UserRow("ann", "Ann"))
         await command.close()
+        assert await server.parts.store.users.get("ann") is not None
 
 
 def test_holder_is_known_while_the_lock_is_held(tmp_path):
