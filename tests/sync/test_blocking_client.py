@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
-import io
 import json
 import pickle
 import threading
@@ -469,12 +468,17 @@ def test_dump_of_a_connected_blocking_client_replays_to_the_open_state(harness: 
         alice.connection.dump(tmp_path / "none" / "dump.json")
 
 
-def test_calls_have_the_names_of_chat_client(harness: SyncHarness):
-    alice = harness.enter()
+def test_calls_for_groups_counts_and_logout_return_results_as_chat_client_does(harness: SyncHarness):
+    uid = harness.add_user()
+    alice = harness.enter(uid)
     team = alice.create_group(Group("team-1", "Team"))
     assert alice.get_group(team.guid).name == "Team"
     assert alice.get_online_user_count() >= 1
     assert isinstance(alice.is_pin_message_enabled(), bool)
-    assert io.StringIO(str(alice.get_unread_message_count())).read()
+    bob = harness.enter()
+    sender = bob.get_logged_in_user()
+    assert sender is not None
+    send_text(bob, uid, "unread")
+    assert alice.get_unread_message_count() == {"user": {sender.uid: 1}, "group": {}}
     assert alice.logout() == "Logout completed successfully"
     assert alice.get_logged_in_user() is None

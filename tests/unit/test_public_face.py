@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
+import enum
 import pickle
 import subprocess
 import sys
@@ -78,7 +80,22 @@ def test_exceptions_show_and_pickle_under_their_public_names():
     assert typing.get_type_hints(tailwire.CometChatException) == {}
 
 
-def test_public_records_can_be_pickled():
-    message = tailwire.TextMessage(receiver="dora", text="Hello")
-    assert pickle.loads(pickle.dumps(message)) == message
-    assert pickle.loads(pickle.dumps(tailwire.AppState.BACKGROUND)) is tailwire.AppState.BACKGROUND
+def test_every_public_dataclass_and_enum_can_be_pickled():
+    entities = {
+        "message": tailwire.TextMessage(receiver="dora", text="Hello"),
+        "conversation": tailwire.Conversation("alice_user_dora", "user", tailwire.User("dora")),
+    }
+    checked = 0
+    for kind in (value for name in tailwire.__all__ if isinstance(value := getattr(tailwire, name), type)):
+        if issubclass(kind, enum.Enum):
+            assert all(pickle.loads(pickle.dumps(member)) is member for member in kind), kind
+        elif dataclasses.is_dataclass(kind):
+            required = [
+                field.name
+                for field in dataclasses.fields(kind)
+                if field.init and field.default is field.default_factory is dataclasses.MISSING
+            ]
+            record = kind(**{name: entities.get(name, name) for name in required})
+            assert pickle.loads(pickle.dumps(record)) == record, kind
+            checked += 1
+    assert checked > 40

@@ -179,14 +179,14 @@ async def test_chaquopy_app_that_stops_is_paused_and_one_that_starts_is_resumed(
     assert lifecycle.observers == []
 
 
-async def test_chaquopy_closed_watch_leaves_no_observer(main, lifecycle):
+async def test_chaquopy_watch_that_is_closed_at_once_leaves_no_observer(main, lifecycle):
     with watch_android(RecordingClient()):
         pass
     await turns(main)
     assert lifecycle.observers == []
 
 
-def test_chaquopy_missing_library_is_reported(lifecycle):
+def test_error_without_the_lifecycle_library_of_chaquopy_names_it(lifecycle):
     del sys.modules["java"].classes["androidx.lifecycle.ProcessLifecycleOwner"]
     chat = RecordingClient()
     with pytest.raises(RuntimeError, match="lifecycle-process"):

@@ -80,13 +80,14 @@ async def test_failure_of_netlink_replaces_a_reported_offline_with_unknown(kerne
         assert (watch.knows, watch.why_not) == (frozenset(), "no")
 
 
-async def test_forbidden_netlink_is_not_an_error(kernel, monkeypatch):
+async def test_forbidden_netlink_is_the_reason_for_reporting_no_network(kernel, monkeypatch):
     def changes():
         raise PermissionError("not allowed")
 
     monkeypatch.setattr(netlink, "open_change_socket", changes)
     with watch_network(RecordingLoopClient()) as watch:
         assert await watch.settled() == frozenset()
+        assert watch.why_not == "not allowed"
 
 
 async def test_network_is_not_watched_on_an_event_loop_without_readers(kernel, monkeypatch):

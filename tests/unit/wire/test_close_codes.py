@@ -14,6 +14,6 @@ OURS = {
 }  # fmt: skip
 
 
-def test_codes_on_the_wire_stay_the_same():
+def test_names_and_numbers_of_close_codes_stay_the_same():
     assert {code.name: code.value for code in CloseCode} == {**REGISTERED, **OURS}
     assert (REFUSED_FROM, REFUSED_TO) == (4500, 4999)

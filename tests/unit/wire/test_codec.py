@@ -349,6 +349,9 @@ def test_options_of_a_custom_message_are_on_unless_they_are_turned_off():
     data = {"customData": {}, "updateConversation": False, "sendNotification": False}
     message = message_from_wire(text_message(category="custom", type="poll", data=data))
     assert (message.update_conversation, message.send_notification) == (False, False)
+    for data in ({"customData": {}}, {"customData": {}, "updateConversation": True, "sendNotification": True}):
+        message = message_from_wire(text_message(category="custom", type="poll", data=data))
+        assert (message.update_conversation, message.send_notification) == (True, True)
 
 
 def test_each_field_of_an_attachment_is_decoded():

@@ -35,5 +35,5 @@ def test_repr_hides_the_password_of_a_group():
 
 
 @pytest.mark.parametrize("kind", ENTITIES, ids=lambda kind: kind.__name__)
-def test_repr_of_each_entity_shows_only_set_fields(kind: type):
+def test_each_entity_has_the_repr_of_set_fields(kind: type):
     assert kind.__repr__ is SetFieldsRepr.__repr__

@@ -99,8 +99,9 @@ def test_receipt_from_a_frame_sets_only_the_time_of_its_type(action, delivered, 
     assert (receipt.timestamp, receipt.delivered_at, receipt.read_at) == (7, delivered, read)
 
 
-def test_typing_frame_says_whether_a_user_started_or_ended():
-    body = {"action": "started", "user": {"uid": "bob"}, "metadata": {"k": 1}}
+@pytest.mark.parametrize("action", ["started", "ended"])
+def test_typing_frame_says_whether_a_user_started_or_ended(action):
+    body = {"action": action, "user": {"uid": "bob"}, "metadata": {"k": 1}}
     typing = typing_from_frame({"receiver": "g", "receiverType": "group", "body": body})
-    assert (typing.typing_status, typing.sender, typing.receiver_id) == ("started", User("bob"), "g")
+    assert (typing.typing_status, typing.sender, typing.receiver_id) == (action, User("bob"), "g")
     assert (typing.receiver_type, typing.metadata) == ("group", {"k": 1})

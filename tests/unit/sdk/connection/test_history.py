@@ -43,10 +43,13 @@ def test_dump_replays_to_the_same_state(seed: int):
 
 
 def test_history_is_bounded_and_keeps_the_last_inputs():
-    history, _ = walk(1, 3000)
+    history, end = walk(1, 3000)
     assert len(history.transitions) <= 100
-    _, recorded = load_dump(history.dump())
+    state, recorded = load_dump(history.dump())
     assert len(recorded) == 1000
+    for r in recorded:
+        state, _ = step(state, r.happened, r.at, r.chance)
+    assert state == end
 
 
 @pytest.mark.parametrize(

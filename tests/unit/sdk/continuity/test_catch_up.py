@@ -656,6 +656,10 @@ def test_live_changes_above_the_limit_are_fetched_with_one_more_page():
         assert changes.hold_if_busy(m, number, "reaction")
     assert m.overflowed
     assert [number for number, _, _ in m.changed] == [changes.MAX_HELD_CHANGES + 1]
+    assert catch_up.on_page(m, [], whole=False, listed=changes.Listed(0)) == [catch_up.FetchAfter(5, at_most=1000)]
+    missed = [(number, 5, "reaction") for number in range(1, changes.MAX_HELD_CHANGES + 2)]
+    handed = catch_up.on_page(m, [], whole=False, listed=changes.Listed(len(missed), missed))[-1]
+    assert [change.number for change in handed.messages] == [number for number, _, _ in missed]
 
 
 def test_change_is_not_recorded_before_the_first_position_is_known():
