@@ -41,7 +41,7 @@ def test_message_arrives_once_after_the_window_manager_had_minimised_the_window(
     )
 
 
-def test_rapid_hide_and_show_is_not_reported(app: App):
+def test_twenty_hides_and_shows_in_one_turn_of_the_loop_are_reported_at_most_twice(app: App):
     before = app.sockets()
     app.reported.clear()
     app.do("flap")  # twenty times in one turn of the loop

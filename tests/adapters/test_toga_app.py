@@ -33,7 +33,7 @@ def test_message_arrives_once_after_the_window_manager_had_minimised_the_window(
     scenarios.message_while_minimised(app, lambda: screen.minimise("toga main"), lambda: screen.activate("toga main"))
 
 
-def test_rapid_hide_and_show_is_not_reported(app: App):
+def test_twenty_hides_and_shows_in_one_turn_of_the_loop_are_not_reported(app: App):
     app.turns()
     before = app.sockets()
     app.reported.clear()

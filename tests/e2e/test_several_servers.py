@@ -95,9 +95,11 @@ async def test_killed_server_that_lost_its_keys_starts_with_new_ones(postgres_ur
     async with SeveralServers(tmp_path, postgres_url, count=1) as several:
         (server,) = several.servers
         key = server.auth_key
+        signing_key = (server.data / "signing.key").read_bytes()
         await server.kill()
         (server.data / "signing.key").unlink()
         await server.start()
+        assert (server.data / "signing.key").read_bytes() != signing_key
         async with client(server, "bob", key) as bob:
             assert (await bob.say("alice", "back")).id
     assert several.tracebacks == []

@@ -424,9 +424,10 @@ async def test_deleted_user_is_erased_through_a_server_that_does_not_clean_up(po
         assert deleted.status_code == 200
 
         async def erased() -> bool:
-            return not await another.store.database.rows("SELECT 1 FROM chores WHERE kind = 'user'")
+            return not await another.store.database.rows("SELECT 1 FROM messages WHERE sender = 'alice'")
 
         await until(erased)
+        assert await another.store.users.get("alice") is None
 
 
 async def test_server_that_cleans_up_does_the_chores_that_another_server_has_stored(postgres_url: str, tmp_path: Path):

@@ -248,7 +248,13 @@ async def test_search_shows_an_old_message_and_selects_it(table: Table):
         await screen.type("treasure")
         await screen.until("Bob: the treasure")
         await screen.press("enter")
-        await screen.until("the treasure is under the oak", "message 0", gone="Search in")
+        history = screen.app.screen.main.history
+
+        def is_selected() -> bool:
+            item = history.selected_item()
+            return item is not None and item.message.text == "the treasure is under the oak"
+
+        await screen.until("the treasure is under the oak", "message 0", gone="Search in", holds=is_selected)
 
 
 async def test_file_is_sent_by_its_completed_path(table: Table, tmp_path):
@@ -266,7 +272,7 @@ async def test_file_is_sent_by_its_completed_path(table: Table, tmp_path):
         await screen.until("▤ report of may.txt  2.0 KB", gone="Send a file")
 
 
-async def test_file_that_does_not_exist_is_explained(table: Table):
+async def test_sending_a_file_that_does_not_exist_is_refused_with_the_reason(table: Table):
     await talk(table, "send it")
     async with table.chat() as screen:
         await screen.until("send it")
