@@ -116,7 +116,7 @@ async def test_nothing_refers_to_removed_messages(open_store):
     await store.close()
 
 
-async def test_conversation_names_its_newest_remaining_message(open_store):
+async def test_last_message_of_a_conversation_is_its_newest_remaining_one(open_store):
     store, _, new = await filled(open_store)
     last = await say(store, "late", NEW, sender="bob", receiver="alice")
     await pruned(store)
@@ -184,7 +184,7 @@ async def test_old_files_are_removed_but_not_the_pictures_of_users(open_store):
     await store.close()
 
 
-async def test_users_who_missed_a_removed_message_are_known(open_store):
+async def test_pruned_until_is_the_newest_removed_message_that_a_user_missed(open_store):
     store = await open_store()
     await store.users.add(UserRow("carol", "carol", created_at=1))
     other = await say(store, "to carol", OLD, receiver="carol")
@@ -207,7 +207,7 @@ async def test_users_who_missed_a_removed_message_are_known(open_store):
     await store.close()
 
 
-async def test_former_members_who_missed_a_removed_message_are_known(open_store):
+async def test_pruned_until_of_a_former_member_is_the_newest_removed_message_sent_before_they_left(open_store):
     """A member who left has missed messages sent until then, even if these are removed later, and no others."""
     store = await open_store()
     for uid in ("alice", "bob", "carol"):

@@ -88,7 +88,9 @@ async def test_process_that_has_not_renewed_a_lease_in_time_does_not_hold_it(pos
     await other.close()
 
 
-async def test_leases_last_from_when_their_renewal_was_asked_for_and_not_from_its_answer(postgres_url, monkeypatch):
+async def test_lease_taken_long_after_a_renewal_of_its_process_is_held_only_after_the_next_renewal(
+    postgres_url, monkeypatch
+):
     one, other = await two(postgres_url)
     # One that was stopped before it took them: its lease goes on without it, and may be taken over before it renews it.
     monkeypatch.setattr(one.lane, "renewed_at", one.lane.renewed_at - 501)

@@ -138,7 +138,7 @@ def number(url: str) -> str:
     return url.rpartition("?")[0].rpartition("/test")[2]
 
 
-async def test_process_learns_from_its_next_write_that_another_has_begun_a_new_start(postgres, postgres_url):
+async def test_process_learns_from_its_next_write_that_another_has_noticed_a_restored_dump(postgres, postgres_url):
     async with open_store(postgres_url, serving=False) as one, open_store(postgres_url, serving=False) as other:
         await send(one, 2)
         dump = postgres.dump(postgres_url)

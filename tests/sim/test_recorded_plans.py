@@ -94,7 +94,7 @@ def test_provided_token_that_expires_before_the_server_is_reached_is_replaced():
     )
 
 
-def test_gap_stands_for_a_message_edited_after_its_receiver_had_left():
+def test_gap_is_reported_in_place_of_a_message_edited_after_its_receiver_had_left():
     # Found by seed 1967 (rule `gap`): bob-phone rightly received a gap, since bob may not see the edit and the earlier
     # text is gone. The simulation expected the message.
     simulate(
@@ -120,7 +120,7 @@ def test_message_that_is_marked_as_unread_and_read_again_has_a_second_receipt():
     )
 
 
-def test_hint_replaces_no_attempt_unless_the_network_was_reported_as_gone():
+def test_network_hint_replaces_no_connection_attempt_unless_the_network_was_reported_as_gone():
     # Found by seed 69 (rule `return`): the bytes of a send made an attempt last longer, and the simulation expected
     # that a hint begins another one at once, though none had reported the network as gone.
     for seed in (7, 9, 11):
@@ -288,7 +288,7 @@ def test_attachment_whose_file_record_a_backup_lost_is_described_as_its_sender_d
 ]}"""))  # fmt: skip
 
 
-def test_gap_stands_for_a_message_edited_after_a_ban_though_the_clock_went_back():
+def test_gap_is_reported_in_place_of_a_message_edited_after_a_ban_though_the_clock_went_back():
     # Found by seed 303323 (rule `gap`): the simulation compared times, by which the edit came before the ban.
     simulate(Plan.from_json("""{"seed": 303323, "steps": [
 [0.0, "carol-phone", "background", null],

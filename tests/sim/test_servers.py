@@ -77,7 +77,7 @@ def test_server_whose_shutdown_never_ends_is_named(monkeypatch):
         servers.play(1)
 
 
-def test_command_names_the_seeds_that_fail(monkeypatch):
+def test_run_of_several_seeds_names_each_one_that_fails(monkeypatch):
     assert run_servers(2, [0, 1]) == [(0, None, "", ""), (1, None, "", "")]
     _late_changes_are_delivered_again(monkeypatch)
     found = run_servers(3, list(range(4)))
