@@ -172,8 +172,8 @@ def test_messages_are_answered_after_a_restart():
         {"ignored_roles": "bot"},
     ],
 )
-def test_invalid_arguments_are_refused(argument):
-    with pytest.raises(ValueError):
+def test_invalid_argument_of_a_bot_is_named_in_the_error(argument):
+    with pytest.raises(ValueError, match=f"{next(iter(argument))}=.*give|give .*{next(iter(argument))}="):
         a_bot(**argument)
 
 

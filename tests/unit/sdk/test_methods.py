@@ -53,11 +53,27 @@ def test_two_groups_have_no_method_of_the_same_name():
     assert {name for _, name in names} == {n for n in vars(ClientMethods) if not n.startswith("_")}
 
 
-async def test_calls_before_init_are_refused():
+ASYNC_METHODS = [
+    name
+    for name in dir(ChatClient)
+    if not name.startswith("_") and inspect.iscoroutinefunction(getattr(ChatClient, name))
+]
+
+
+@pytest.mark.parametrize("name", sorted({*ASYNC_METHODS} - {"init", "aclose"}))
+async def test_every_async_method_but_init_and_aclose_is_refused_before_init(name):
+    chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
+    parameters = inspect.signature(getattr(chat, name)).parameters.values()
+    required = [p for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+    with pytest.raises(CometChatException) as caught:
+        await getattr(chat, name)(**{p.name: "x" for p in required})
+    assert caught.value.code == "COMETCHAT_INITIALIZATION_NOT_DONE"
+    await chat.aclose()
+
+
+async def test_queue_connection_and_event_loop_are_not_available_before_init():
     chat = ChatClient("app", AppSettingsBuilder().set_region("us").build(), session_store=MemorySessionStore())
     errors: list[CometChatException] = []
-    with pytest.raises(CometChatException, match="COMETCHAT_INITIALIZATION_NOT_DONE"):
-        await chat.get_user("bob")
     for call in (chat.get_last_delivered_message_id, chat.queued_messages, lambda: chat.connection, chat.event_loop):
         with pytest.raises(CometChatException) as caught:
             call()
