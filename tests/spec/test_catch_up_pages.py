@@ -176,11 +176,15 @@ async def test_listener_awaiting_a_cancelled_task_does_not_end_catch_up(stage: S
     async def careless(message) -> None:
         note(message)
         if message.text == "one":
-            raise asyncio.CancelledError
+            cancelled = asyncio.create_task(asyncio.sleep(1))
+            cancelled.cancel()
+            await cancelled
 
     bob.ears.on_text_message_received = careless
+    bob.chat.set_app_state("background")
     await alice.say("bob", "one")
     await alice.say("bob", "two")
+    bob.chat.set_app_state("foreground")
     await bob.ears.until(lambda: bob.ears.texts == ["one", "two"])
 
 

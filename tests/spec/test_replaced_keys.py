@@ -59,9 +59,13 @@ async def test_last_use_of_a_key_is_known_to_the_hour(stage: Stage):
 
 
 async def test_request_is_served_if_the_last_use_cannot_be_stored(stage: Stage, monkeypatch):
+    tried: list[str] = []
+
     async def fails(key_hash: str, now: int) -> None:
+        tried.append(key_hash)
         raise OSError("the disk is full")
 
     monkeypatch.setattr(stage.server.parts.store.keys, "record_use", fails)
     async with Rest(stage) as rest:
         assert await rest("GET", "/users")
+    assert tried
