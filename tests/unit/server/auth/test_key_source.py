@@ -43,7 +43,7 @@ async def test_close_ends_a_fetch_of_keys_in_progress():
     assert fetch.cancelled()
 
 
-async def test_file_that_is_missing_or_too_large_is_a_failure(tmp_path):
+async def test_key_file_that_is_missing_or_too_large_makes_its_keys_unavailable(tmp_path):
     large = tmp_path / "large.json"
     large.write_bytes(CONTENT + b" " * 300_000)
     for file in (tmp_path / "missing.json", large):

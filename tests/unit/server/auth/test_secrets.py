@@ -47,11 +47,13 @@ def test_unsigned_passes_are_refused(text):
     assert read_pass(text, SECRET, World()) is None
 
 
-@pytest.mark.parametrize("place", range(0, 80, 7))
-def test_changed_pass_is_refused(place):
+def test_pass_with_any_character_changed_is_refused():
     signed = sign_pass("alice", "hash", SECRET, 60, World())
-    changed = signed[:place] + ("A" if signed[place] != "A" else "B") + signed[place + 1 :]
-    assert read_pass(changed, SECRET, World()) is None
+    assert read_pass(signed, SECRET, World()) is not None
+    for place, character in enumerate(signed):
+        for other in {"A", "0", "."} - {character}:
+            changed = signed[:place] + other + signed[place + 1 :]
+            assert read_pass(changed, SECRET, World()) is None, changed
 
 
 def test_each_token_is_new_and_has_forty_random_characters():

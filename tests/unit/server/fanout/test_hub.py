@@ -52,7 +52,7 @@ class Turn:
             call()
 
 
-def test_all_frames_of_a_turn_are_written_at_once():
+def test_frames_published_in_one_turn_of_the_event_loop_are_written_to_a_socket_at_once():
     t = Turn()
     socks = [Sock("a", str(n)) for n in range(3)]
     for s in socks:

@@ -115,7 +115,13 @@ def test_client_cannot_override_its_proxy(written, client):
 
 
 @given(st.text(st.sampled_from('for=,;"\\ []:._1a'), max_size=30))
-def test_partly_invalid_forwarded_header_is_ignored(value):
+def test_forwarded_header_that_is_invalid_at_its_end_has_no_elements(value: str):
+    assert forwarded_elements("for=192.0.2.1") == [{"for": "192.0.2.1"}]
+    assert forwarded_elements(f"for=192.0.2.1, {value}, for=") == []
+
+
+@given(st.text(st.sampled_from('for=,;"\\ []:._1a'), max_size=30))
+def test_elements_of_any_forwarded_header_have_names_and_values(value: str):
     for element in forwarded_elements(value):
         assert element
         assert all(name and word for name, word in element.items())

@@ -29,7 +29,7 @@ def row(category="message", *, deleted_at=None, parent_id=None):
     return MessageRow(1, key, "ann", "bob", "user", category, "text", *rest)
 
 
-def test_message_goes_to_a_user_or_a_group():
+def test_receiver_of_a_message_is_a_user_or_a_group_with_an_id():
     check_receiver("bob", "user")
     check_receiver("g", "group")
     for receiver in (None, ""):

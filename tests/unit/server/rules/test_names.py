@@ -8,7 +8,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules.names import identifier
 
 
-def test_identifiers_are_stored_in_lower_case():
+def test_identifiers_are_converted_to_lower_case():
     assert identifier("Ann-B_9", "uid") == "ann-b_9"
     assert identifier("a" * 100, "uid") == "a" * 100
 

@@ -101,7 +101,7 @@ def test_private_group_is_like_a_missing_one_for_outsiders():
 
 
 @pytest.mark.parametrize("operation", ["edit", "delete"])
-def test_senders_and_moderators_edit_and_delete_a_message_and_others_do_not(operation):
+def test_only_receivers_participants_and_strangers_may_not_edit_or_delete_a_message(operation):
     refused = {"receiver", "participant"}
     for role in get_args(permissions.MessageRole):
         expected = "ERR_MESSAGE_ID_NOT_FOUND" if role == "stranger" else "ERR_MESSAGE_NOT_A_SENDER"

@@ -42,7 +42,7 @@ def test_body_of_an_unexpected_structure_has_no_text(body):
     assert text_of(body) == ""
 
 
-def test_conversations_have_words_of_their_own():
+def test_each_conversation_has_one_index_word_of_its_own():
     assert text_of(b'{"data":{"text":"hi"}}') == "hi"
     places = {
         conversation_word(key_of(*of))
