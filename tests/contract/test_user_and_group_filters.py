@@ -38,7 +38,7 @@ def conditions_at_random(chance: random.Random, fields: dict[str, list[Any]]) ->
     return {name: chance.choice(values) for name, values in fields.items() if chance.random() < 0.35}
 
 
-async def test_users_are_found_as_in_the_model(open_store):
+async def test_filtered_lists_of_users_equal_those_of_the_model(open_store):
     store, chance = await open_store(), random.Random(5)
     users = []
     for n in range(30):
@@ -81,7 +81,7 @@ async def test_users_are_found_as_in_the_model(open_store):
     await store.close()
 
 
-async def test_groups_are_found_as_in_the_model(open_store):
+async def test_filtered_lists_of_groups_equal_those_of_the_model(open_store):
     store, chance = await open_store(), random.Random(6)
     groups = []
     for n in range(24):

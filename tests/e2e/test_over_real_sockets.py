@@ -244,12 +244,13 @@ async def test_dump_has_no_secrets_and_can_be_replayed(live: LiveStage, tmp_path
     assert output.rstrip().endswith("it reconnects when the app returns to the foreground")
 
 
-def test_dump_of_an_unknown_format_is_not_replayed(tmp_path):
+def test_dump_of_an_unknown_format_is_not_replayed(tmp_path, capsys):
     from tailwire.cli.main import main
 
     file = tmp_path / "dump.json"
     file.write_text(json.dumps({"format": 7}))
     assert main(["replay", str(file)]) == 1
+    assert "format" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("last", ["foreground", "background"])

@@ -131,7 +131,7 @@ async def test_read_is_repeated_when_its_connection_is_lost(postgres_url):
     await database.close()
 
 
-async def test_write_whose_answer_is_lost_is_refused_and_not_repeated(postgres_url):
+async def test_write_whose_connection_is_lost_is_refused_and_not_repeated(postgres_url):
     database = await Database.open(postgres_url)
     watcher = await asyncpg.connect(postgres_url)
     adding = of("alice", database.run("INSERT INTO roles SELECT 'b', 'B', NULL, NULL, NULL, 0, 0 FROM pg_sleep(5)", ()))

@@ -375,7 +375,7 @@ def test_planted_fault_is_found(plant: Plant, name: str, monkeypatch: pytest.Mon
     ), failed
 
 
-def test_fault_whose_place_is_missing_is_not_silently_left_out():
+def test_planted_fault_whose_text_to_replace_is_missing_fails():
     assert replaced("SELECT a", "a", "b") == "SELECT b"
     with pytest.raises(AssertionError, match="is not in"):
         replaced("SELECT a", "b", "c")

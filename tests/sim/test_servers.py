@@ -44,7 +44,7 @@ def test_several_servers_keep_the_promises(seed):
     servers.play(seed)
 
 
-@pytest.mark.parametrize("seed", recorded_seeds().get("new_sockets_join_groups_at_once", []))
+@pytest.mark.parametrize("seed", recorded_seeds()["new_sockets_join_groups_at_once"])
 def test_user_who_connects_to_a_server_that_is_behind_receives_their_groups_and_no_former_ones(seed):
     servers.play(seed)
 
