@@ -63,7 +63,7 @@ def test_every_setting_is_documented():
 
 
 @pytest.mark.parametrize("line", ["port = inf", "port = 8480.5", "sweep_interval = nan", "auth_deadline = -inf"])
-def test_invalid_numbers_are_refused(tmp_path, line: str):
+def test_numbers_that_are_not_finite_or_not_whole_where_they_must_be_are_refused(tmp_path, line: str):
     file = tmp_path / "config.toml"
     file.write_text(line)
     with pytest.raises(BadSetting, match=line.split()[0]):

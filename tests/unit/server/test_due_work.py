@@ -127,7 +127,7 @@ async def test_work_of_another_process_is_left_to_it():
 
 
 @pytest.mark.parametrize(("cancel", "done", "ended"), [(False, [3.0, 6.0], 6.0), (True, [], 1.0)])
-async def test_close_waits_for_the_pass_in_progress_or_cancels_it_and_begins_no_further_one(cancel, done, ended):
+async def test_close_completes_or_cancels_the_pass_in_progress_and_no_further_pass_begins(cancel, done, ended):
     queue = Queue(0, 0, 0, takes=3.0)
     queue.work.wake()
     await asyncio.sleep(1)

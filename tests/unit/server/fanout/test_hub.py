@@ -205,7 +205,7 @@ def test_members_of_a_removed_group_leave_it_and_are_reported_once_each():
     assert [s.written for s in sockets] == [[]] * 3
 
 
-def test_first_and_last_socket_of_a_user_are_reported():
+def test_only_the_first_and_the_last_socket_of_a_user_change_whether_they_are_online():
     t = Turn()
     one, two = Sock("a"), Sock("a")
     assert t.hub.add(one) is True

@@ -78,7 +78,7 @@ def scene() -> Scene:
     return scene
 
 
-async def test_token_that_was_revoked_elsewhere_ends_its_sockets_at_once(scene: Scene):
+async def test_revocation_of_a_token_by_another_process_ends_its_sockets_at_once(scene: Scene):
     await scene.hear((7, "token", "alice/old"))
     assert scene.revoked == [("alice", "old")]
     assert scene.lookups == []
@@ -107,7 +107,7 @@ async def test_all_sockets_are_checked_after_changes_were_missed(scene: Scene):
     assert sorted(scene.lookups) == ["gone", "new", "old"]
 
 
-async def test_check_is_repeated_a_second_later_while_the_store_is_unavailable(scene: Scene, caplog):
+async def test_check_of_tokens_is_repeated_each_second_while_the_store_is_unavailable(scene: Scene, caplog):
     scene.failures = 2
     await scene.hear((7, "tokens", "bob"))
     assert (scene.revoked, scene.lookups) == ([], ["gone"])

@@ -20,7 +20,7 @@ def test_bucket_is_refilled_at_its_rate_and_only_up_to_its_capacity():
     assert [b.take("a") for _ in range(5)] == [0, 0, 0, 0, 0.5]
 
 
-def test_nothing_waits_without_a_limit():
+def test_bucket_without_a_rate_makes_nobody_wait():
     assert all(Buckets(0, 1, lambda: 0.0).take("a") == 0 for _ in range(1000))
 
 

@@ -34,7 +34,7 @@ def test_rejected_caller_does_not_consume_a_slot():
     assert pacer.delay() is None
 
 
-def test_nothing_waits_without_a_limit():
+def test_pacer_without_a_rate_delays_nobody():
     assert [Pacer(0, 3, Clock()).delay() for _ in range(1000)] == [0.0] * 1000
 
 

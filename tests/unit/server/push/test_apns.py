@@ -39,7 +39,7 @@ def apns(fake, clock=None):
     return Apns(KEY, "KEYID12345", "TEAM123456", "com.example.chat", fake.url, clock or Clock(), fake.trust)
 
 
-async def test_request_is_as_documented(fake):
+async def test_request_to_apns_has_the_documented_headers_token_and_payload(fake):
     async with fake:
         sender = apns(fake)
         outcome = await sender.send(DEVICE, notification(lifetime=60))

@@ -129,7 +129,7 @@ async def test_many_notifications_share_one_connection_of_http2(tmp_path):
     assert fake.connections == 1
 
 
-async def test_request_is_as_documented(tmp_path):
+async def test_requests_to_fcm_have_the_documented_access_token_and_message(tmp_path):
     async with FakeFcm() as fake:
         outcomes = await send_all(fake, tmp_path, notification(lifetime=60), notification())
     assert {one.result for one in outcomes} == {SendResult.SENT}

@@ -19,7 +19,7 @@ def test_numbers_flags_and_lists_are_parsed():
 
 
 @pytest.mark.parametrize("value", [b"x", b"0", b"1001", b"1.5", b"9" * 30, b"%C2%B2"])
-def test_invalid_numbers_are_refused(value):
+def test_invalid_page_size_is_refused_and_its_parameter_named(value):
     with pytest.raises(Refused) as caught:
         read_query(b"per_page=" + value, Paged)
     assert "per_page" in caught.value.details

@@ -169,7 +169,7 @@ def test_change_with_a_null_schedule_keeps_the_days_of_the_schedule():
         {"usePrivacyTemplate": {"on": True}},
     ],
 )
-def test_invalid_change_is_refused(change):
+def test_invalid_change_of_preferences_is_refused(change):
     with pytest.raises(Refused) as refused:
         changed_preferences("{}", change)
     assert refused.value.code == "ERR_BAD_REQUEST"

@@ -94,7 +94,7 @@ def test_untrusted_values_cannot_begin_a_line_or_control_a_terminal(lines, monke
 
 
 @pytest.mark.parametrize("lines", ["text"], indirect=True)
-def test_level_can_be_changed_while_running(lines):
+def test_log_level_can_be_changed_while_the_server_runs(lines):
     logs.log.debug("before")
     logs.set_level("debug")
     logs.log.debug("after")

@@ -24,5 +24,6 @@ async def test_request_that_is_cancelled_or_ends_with_its_session_leaves_no_task
     waiting.cancel() if end == "cancelled" else ended.set()
     await asyncio.wait([waiting])
     await asyncio.sleep(1)
+    assert waiting.cancelled() is (end == "cancelled")
     assert waiting.cancelled() or waiting.result() == {"type": "http.disconnect"}
     assert asyncio.all_tasks() == {asyncio.current_task()}

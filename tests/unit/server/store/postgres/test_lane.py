@@ -94,7 +94,7 @@ async def open_lane(*answers: Any) -> tuple[Lane, list[PlayedConnection]]:
     return lane, made
 
 
-async def test_changes_of_units_have_the_ids_after_those_of_the_messages():
+async def test_changes_without_a_message_have_ids_after_those_of_the_messages_of_their_batch():
     lane, _ = await open_lane(row([5, -3, 6], 5, 9, '[{"ended":2},{"ended":null},{"ended":null}]'))
     lane.observer = observer = Observer()
     ended, two, announced = Unit(), Unit(), Unit()

@@ -49,7 +49,7 @@ def rows_without_the_log(folder: Path) -> int:
         c.close()
 
 
-async def test_log_is_copied_into_the_database_once_enough_has_changed(tmp_path: Path):
+async def test_write_ahead_log_is_copied_into_the_database_after_the_set_number_of_changes(tmp_path: Path):
     async with open_database(tmp_path) as database:
         await database.run_many(ROWS, [(n, "x") for n in range(checkpoints.MIN_CHANGES)])
         await finished(database)
