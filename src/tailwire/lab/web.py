@@ -140,7 +140,11 @@ class Endpoints:
         return Response(content, media_type=kind) if kind else _refusal_response(404, "not found")
 
     async def about(self, request: Request) -> Response:
-        """Return what the page shows, as JSON: `mode` is `live` or `replay`; a replay contains the recording."""
+        """Return what the page shows, as JSON. A replay has the `mode` `replay` and the contents of the recording.
+
+        Otherwise `mode` is `live`, `names` are those of the phones, `slow` is the factor by which the lab is slowed
+        down, and `machine` is the graph of the phases of a connection.
+        """
         if self._replay is not None:
             return JSONResponse({"mode": "replay", **self._replay})
         return JSONResponse({"mode": "live", "names": list(PHONE_NAMES), "slow": self._slow, "machine": phase_graph()})

@@ -215,7 +215,10 @@ def last_message_fields(c: Conversation, message: BaseMessage) -> dict[str, obje
 
 
 def is_unread(c: Conversation, message: BaseMessage, me: str) -> bool:
-    """Return whether a message counts as unread in a conversation: it is from another user and was not read yet."""
+    """Return whether a message counts as unread in a conversation: another user sent it, and it is not read yet.
+
+    Action messages never count as unread.
+    """
     return message.sender.uid != me and message.category != "action" and message.id > c.last_read_message_id
 
 

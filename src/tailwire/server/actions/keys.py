@@ -212,7 +212,9 @@ class Keys:
 
 
 def with_device(row: TokenRow, device: Device) -> TokenRow:
-    """Return the record of an auth token with another device. Attributes of the device that are None are not changed.
+    """Return the record of an auth token with another device.
+
+    An attribute of the device that is None, and an empty platform or user agent, leave the record's one as it is.
 
     Raises:
         Refused: ERR_BAD_REQUEST: an attribute of `device` is invalid or too long.

@@ -31,7 +31,7 @@ class RevokedTokens:
         self._found: dict[str, Revoked] = {}
 
     def add(self, token_hash: str, uid: str, reason: str) -> None:
-        """Remember a token.
+        """Remember a token. If as many as possible are remembered, forget the one that was added first.
 
         Args:
             token_hash: its fingerprint (see `secrets.fingerprint`).

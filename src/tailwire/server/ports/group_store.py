@@ -125,7 +125,7 @@ class MemberStore(Protocol):
             now: the time, in seconds since 1970.
 
         Raises:
-            Refused: as for each act; ERR_ALREADY_JOINED: the subject is a member; or ERR_BANNED_GROUPMEMBER: the
+            Refused: raised by `act.allowed`; ERR_ALREADY_JOINED: the subject is a member; or ERR_BANNED_GROUPMEMBER: the
                 subject is banned.
         """
 
@@ -150,7 +150,7 @@ class MemberStore(Protocol):
             The stored action message, and the standing before the change, which says whether the subject was a member.
 
         Raises:
-            Refused: as for each act; ERR_NOT_A_MEMBER: the subject is to be removed, but is not a member; or
+            Refused: raised by `act.allowed`; ERR_NOT_A_MEMBER: the subject is to be removed, but is not a member; or
                 ERR_ALREADY_BANNED: the subject is to be banned, but is not a member and is banned already.
         """
 
@@ -158,7 +158,7 @@ class MemberStore(Protocol):
         """Change the scope of the subject of the act, and return the stored action message.
 
         Raises:
-            Refused: as for each act; or ERR_NOT_A_MEMBER: the subject is not a member.
+            Refused: raised by `act.allowed`; or ERR_NOT_A_MEMBER: the subject is not a member.
         """
 
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
@@ -171,5 +171,5 @@ class MemberStore(Protocol):
         """Lift the ban of the subject of the act, and return the stored action message.
 
         Raises:
-            Refused: as for each act; or ERR_NOT_A_BANNED_USER: the subject is not banned.
+            Refused: raised by `act.allowed`; or ERR_NOT_A_BANNED_USER: the subject is not banned.
         """

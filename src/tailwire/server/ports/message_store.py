@@ -137,7 +137,7 @@ class ReactionStore(Protocol):
             message has `limit` other reactions.
 
         Raises:
-            Refused: as for each act.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def remove(
@@ -156,7 +156,7 @@ class ReactionStore(Protocol):
             events: returns the webhook events to queue, given the removed reaction; None for none.
 
         Raises:
-            Refused: as for each act.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def find(
@@ -199,7 +199,7 @@ class AnnotationStore(Protocol):
             pinned: False to unpin the message.
 
         Raises:
-            Refused: as for each act.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def save(self, act: MessageAct, now: int, limit: int) -> int:
@@ -208,7 +208,7 @@ class AnnotationStore(Protocol):
         Returns 0, and changes nothing, if they have saved `limit` other messages already.
 
         Raises:
-            Refused: as for each act.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def unsave(self, message_id: int, uid: str, device: str = "") -> int:
@@ -224,7 +224,7 @@ class AnnotationStore(Protocol):
         """Store that the acting user follows the thread that a message began, or no longer does.
 
         Raises:
-            Refused: as for each act.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def followed_between(self, first: int, last: int, uid: str) -> set[int]:
@@ -246,7 +246,7 @@ class AnnotationStore(Protocol):
             now: the time, in seconds since 1970.
 
         Raises:
-            Refused: as for each act.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def list_reports(self, *, limit: int, offset: int) -> tuple[list[ReportRow], int]:
@@ -269,7 +269,7 @@ class AnnotationStore(Protocol):
             now: the time, in seconds since 1970.
 
         Raises:
-            Refused: as for each act.
+            Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.
         """
 
     async def interactions(self, ids: Sequence[int], uid: str) -> dict[int, list[tuple[str, int]]]:

@@ -14,11 +14,12 @@ class Send:
 
     Attributes:
         by, life: the name of the sending device, or `backend`; and the life of its app (see `Device`).
-        place: the receiver, and whether it went through the outbox. Messages of a life to one place keep their order.
-        muid: its muid.
+        place: the receiver, and whether the message went through the outbox. Messages that one life of an app sends to
+            the same place are stored in the order in which they were sent.
+        muid: the id that the client gave it, under which the server stores it once.
         texts: the texts that it may have: each edit adds one, a deletion adds "".
         outcome: `pending`, `acknowledged`, `refused`, or `in doubt` if it may or may not be stored. The oracle sets
-            `taken away` or `removed` if a backup or the backend has removed the message.
+            `taken away` if a restored backup does not contain the message, or `removed` if the backend removed it.
         id: its id; 0 unless it is acknowledged.
         kept: whether it is in the outbox, and so must be stored in the end.
         parent: the id of the message in whose thread it is a reply; 0 for none.

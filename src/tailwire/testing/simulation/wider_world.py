@@ -43,9 +43,10 @@ def with_backend(steps: list[Step], chance: random.Random) -> list[Step]:
 
 
 def with_repeats(steps: list[Step], chance: random.Random) -> list[Step]:
-    """Return the steps; before them, most devices get a proxy that repeats their requests.
+    """Return the steps with others added at random, which make requests arrive several times.
 
-    Between them, users set and undo reactions and saves.
+    At the beginning most devices get a proxy that repeats their requests. Between the given steps devices set and undo
+    reactions and saves, or repeat their last request (`repeat`).
     """
     proxies = [Step(0.0, name, "proxy", ["repeat"]) for name in DEVICES if chance.random() < 0.7]
 

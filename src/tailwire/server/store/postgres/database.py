@@ -123,8 +123,10 @@ class Database:
     async def run(self, sql: str, parameters: Parameters = ()) -> int:
         """Run a single statement that writes, and return the number of rows that it changed.
 
+        If the request has an audit entry (`accompaniment`), the same statement stores it, if it changes a row.
+
         Raises:
-            Refused: ERR_REQUEST_OUTDATED, the number of the request is not higher than the stored one; ERR_UNAVAILABLE,
+            Refused: ERR_REQUEST_OUTDATED, a newer request of the same device was carried out before; ERR_UNAVAILABLE,
                 the database cannot be used, or its answer was lost, so that the change may have been made.
             DatabaseClosed: the store is closed.
         """

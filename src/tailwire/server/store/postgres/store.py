@@ -197,9 +197,9 @@ class PostgresStore:
 
     @property
     def start(self) -> str:
-        """The trail of the current start (see `store.sql.starts`), which clients keep with their position.
+        """The list of recent starts of this database, as text: its trail (see `store.sql.starts`).
 
-        It is the same at all processes.
+        Clients keep it with their position. It is the same in all processes.
         """
         return self.lane.starts.known.trail
 

@@ -31,7 +31,9 @@ class Dialect(Protocol):
         """Return the condition that a column has one of the selected values.
 
         Args:
-            values: the values of the `?` before it; that of the condition is appended.
+            column: an SQL expression.
+            selected: the values; if there are none, the condition is false.
+            values: the values of the statement's parameters so far. Those of the condition are appended to it.
         """
 
     def texts(self, column: str) -> str:
