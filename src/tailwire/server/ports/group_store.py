@@ -125,8 +125,8 @@ class MemberStore(Protocol):
             now: the time, in seconds since 1970.
 
         Raises:
-            Refused: raised by `act.allowed`; ERR_ALREADY_JOINED: the subject is a member; or ERR_BANNED_GROUPMEMBER: the
-                subject is banned.
+            Refused: raised by `act.allowed`; ERR_ALREADY_JOINED: the subject is a member; or ERR_BANNED_GROUPMEMBER:
+                the subject is banned.
         """
 
     async def remove(
