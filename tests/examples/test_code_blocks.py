@@ -124,18 +124,24 @@ def test_commands_have_arguments_that_exist(capsys: pytest.CaptureFixture[str]):
 
 
 def test_json_is_valid():
-    for page, text in blocks("json"):
+    found = list(blocks("json"))
+    assert found
+    for page, text in found:
         assert json.loads(text), page
 
 
 def test_toml_sets_settings_that_exist():
     names = {field.name for field in dataclasses.fields(Settings)}
-    for page, text in blocks("toml"):
+    found = list(blocks("toml"))
+    assert found
+    for page, text in found:
         assert set(tomllib.loads(text)) <= names, page
 
 
 def test_ini_is_valid():
-    for page, text in blocks("ini"):
+    found = list(blocks("ini"))
+    assert found
+    for page, text in found:
         parser = configparser.ConfigParser(interpolation=None, strict=False)
         parser.read_string(text)
         assert parser.sections(), page
@@ -143,7 +149,9 @@ def test_ini_is_valid():
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_javascript_is_valid(tmp_path: Path):
-    for page, text in blocks("js"):
+    found = list(blocks("js"))
+    assert found
+    for page, text in found:
         file = tmp_path / "block.js"
         file.write_text(text)
         checked = subprocess.run(["node", "--check", file], text=True, capture_output=True, check=False)

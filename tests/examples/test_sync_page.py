@@ -159,4 +159,6 @@ def test_documented_qt_app_shows_messages(server: EmbeddedServer, tmp_path: Path
 
 
 def test_documented_codes_exist():
-    assert set(re.findall(r"`(ERR_\w+)`", PAGE)) <= set(CATALOGUE)
+    codes = set(re.findall(r"`(ERR_\w+)`", PAGE))
+    assert codes
+    assert codes <= set(CATALOGUE)

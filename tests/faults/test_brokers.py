@@ -341,7 +341,7 @@ async def test_server_whose_line_to_the_database_holds_everything_is_not_ready(
         assert several.tracebacks == []
 
 
-async def test_database_restarts_and_sockets_stay(tmp_path: Path, nats: NatsServer):
+async def test_sockets_stay_open_and_lose_nothing_while_the_database_is_restarted(tmp_path: Path, nats: NatsServer):
     server = PostgresServer()
     try:
         server.start()

@@ -179,8 +179,8 @@ async def all_receive(clients: list[Actor], text: str) -> None:
     assert {tuple(one.ears.texts) for one in clients} == {(text,)}
 
 
-async def test_mass_reconnect_after_a_kill_is_admitted_evenly_and_loses_nothing(live: LiveStage):
-    """All clients reconnect at once after a kill: they are admitted evenly, and no message is lost."""
+async def test_all_clients_of_a_killed_server_reconnect_at_once_and_lose_nothing(live: LiveStage):
+    """All clients reconnect at once after a kill, and no message is lost."""
     async with Crowd(live.server) as crowd, Traffic(live) as traffic:
         clients = await reconnecting_clients(live, crowd, size.max_sockets(size.full_or_short(2000, 150)))
         await traffic.until(20)

@@ -234,7 +234,7 @@ async def test_full_disk_of_the_database_refuses_writes_until_there_is_room(
     assert not [line for line in live.server.log if "Traceback" in line]
 
 
-async def test_database_that_becomes_read_only_refuses_writes_and_sockets_stay(
+async def test_sockets_stay_open_while_a_read_only_database_refuses_writes(
     live: LiveStage, own_postgres: tuple[PostgresServer, str], on_own_postgres: PostgresServer
 ):
     url = own_postgres[1]
