@@ -488,6 +488,8 @@ async def test_users_are_fetched_in_pages_and_iterated_from_the_next_page_of_the
 async def test_users_are_filtered_and_sorted(stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await bob.chat.update_current_user_details(User("bob", "Bobby", tags=["t"]))
+    async with Rest(stage) as rest:
+        await rest("POST", "/users/alice/friends", json={"accepted": ["carol"]})
     for builder, uids in (
         (UsersRequestBuilder().set_search_keyword("bo"), ["bob"]),
         (UsersRequestBuilder().set_search_keyword("bobb").search_in(["uid"]), []),
@@ -496,7 +498,7 @@ async def test_users_are_filtered_and_sorted(stage):
         (UsersRequestBuilder().set_user_status("offline"), ["carol"]),
         (UsersRequestBuilder().set_user_status("online"), ["alice", "bob"]),
         (UsersRequestBuilder().set_roles(["default"]).sort_by("name").sort_by_order("desc"), ["carol", "bob", "alice"]),
-        (UsersRequestBuilder().friends_only(), []),
+        (UsersRequestBuilder().friends_only(), ["carol"]),
     ):
         assert [u.uid for u in await builder.build(alice.chat).fetch_next()] == uids
 
@@ -1000,6 +1002,8 @@ async def test_messages_are_filtered_by_category_type_deletion_and_tag(stage):
         (of_team().set_tags(["none"]).with_tags(), []),
     ):
         assert await fetched_texts(builder, alice.chat) == texts
+    await alice.chat.send_message(TextMessage(receiver="team", receiver_type="group", text="tagged", tags=["t"]))
+    assert await fetched_texts(of_team().set_tags(["t"]), alice.chat) == ["tagged"]
 
 
 async def test_messages_are_filtered_by_the_time_of_their_update_and_of_the_send(stage):

@@ -316,7 +316,7 @@ async def test_device_that_its_provider_does_not_know_is_removed(stage):
         assert await rest("GET", "/notifications/push/v1/tokens", as_="bob") == {"pushTokens": []}
 
 
-async def test_failed_notification_is_retried_as_long_as_the_provider_asks_to_wait(stage):
+async def test_failed_notification_is_retried_after_the_delay_that_the_provider_asks_for(stage):
     browser = await push_service(stage)
     browser.statuses, browser.answer_headers = [429], [(b"retry-after", b"40")]
     async with Rest(stage) as rest:

@@ -75,6 +75,7 @@ async def test_invalid_user_is_not_created(stage):
         await rest.refused("ERR_ROLE_NOT_FOUND", "POST", "/users", json={"uid": "x", "name": "X", "role": "none"})
         error = await rest.refused("ERR_BAD_REQUEST", "POST", "/users", json={"uid": "x", "name": 5})
         assert "name" in error["details"]
+        await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/x")
 
 
 async def test_user_is_changed_in_what_the_request_names(stage):

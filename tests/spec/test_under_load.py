@@ -140,11 +140,13 @@ async def test_sends_refused_under_load_are_sent_later(stage: Stage):
 async def test_client_without_the_feature_is_not_notified_of_the_load(stage: Stage):
     alice = await stage.enter("alice")
     (socket,) = stage.server.parts.gateway._sockets
+    bob = await stage.enter("bob")
     written: list[bytes] = []
     socket.write = written.append
     socket.features = frozenset()
     await delay_the_server(stage, 0.5)
     await delay_the_server(stage, 0.0)
+    assert "featureThrottled" in bob.ears.statuses
     assert written == []
     assert alice.status is CONNECTED
 
