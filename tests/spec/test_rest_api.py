@@ -303,7 +303,12 @@ async def test_history_of_a_group_contains_each_change_of_its_members(stage):
 async def test_more_than_25_members_at_once_are_refused(stage):
     async with Rest(stage) as rest:
         await make_group(rest)
-        await rest.refused("ERR_BAD_REQUEST", "POST", "/groups/g/members", json={"participants": ["x"] * 26})
+        uids = [f"u{n}" for n in range(26)]
+        await rest.add_users(*uids)
+        error = await rest.refused("ERR_BAD_REQUEST", "POST", "/groups/g/members", json={"participants": uids})
+        assert "25" in str(error["details"])
+        await rest("POST", "/groups/g/members", json={"participants": uids[:25]})
+        assert len(await rest("GET", "/groups/g/members")) == 25
 
 
 async def test_group_is_deleted_by_its_owner(stage):
