@@ -143,7 +143,9 @@ async def test_removed_file_leaves_only_its_name_which_is_refused_for_a_while(op
 
     async def remove(file: FileRow, now: int) -> None:
         await store.files.discard([file.name])
-        assert [one.name for one in await store.files.condemn(never_before=0, no_more_before=0, limit=9)] == [file.name]
+        assert [
+            one.name for one in await store.files.condemn(never_used_added_until=0, last_used_until=0, limit=9)
+        ] == [file.name]
         await store.files.remove([file.name], now, kept_seconds=100)
 
     assert await store.files.add(first) is FileResult.STORED
@@ -152,7 +154,7 @@ async def test_removed_file_leaves_only_its_name_which_is_refused_for_a_while(op
     assert await store.files.of_user("alice") == []
     assert await store.files.of_user("") == [FileRow(first.name, "", "", "text/plain", 0, 10)]
     assert await store.files.bytes_uploaded("alice", 0) == 0
-    assert await store.files.condemn(never_before=999, no_more_before=999, limit=9) == []
+    assert await store.files.condemn(never_used_added_until=999, last_used_until=999, limit=9) == []
     assert await store.files.unused_since() == (None, None)
     assert await store.files.add(first) is FileResult.EXISTS
     assert await store.files.add(second) is FileResult.STORED

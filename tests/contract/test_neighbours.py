@@ -146,9 +146,9 @@ STEPS: dict[str, list[Step]] = {
         Step(lambda n: n.store.files.discard([file_name("2"), file_name("a")]), {"files": "2"}),
         Step(lambda n: n.store.users.change("alice", {"avatar": f"tailwire:/files/{file_name('2')}"}),
              {"users": "alice", "file_uses": "user alice e", "files": "e"}),  # not again the discarded one
-        Step(lambda n: n.store.files.condemn(never_before=0, no_more_before=0, limit=1), {}),
+        Step(lambda n: n.store.files.condemn(never_used_added_until=0, last_used_until=0, limit=1), {}),
         Step(lambda n: n.store.files.remove([file_name("2"), file_name("a"), file_name("e")], 50, 100), {"files": "2"}),
-        Step(lambda n: n.store.files.condemn(never_before=1 << 40, no_more_before=1 << 40, limit=9), {"files": "e"}),
+        Step(lambda n: n.store.files.condemn(never_used_added_until=1 << 40, last_used_until=1 << 40, limit=9), {"files": "e"}),
         Step(lambda n: n.store.files.remove([file_name("a"), file_name("e")], 60, 50), {"files": "e"}),
         Step(lambda n: n.store.files.remove([], 100, 50), {"files": "2"}),
     ],
@@ -301,8 +301,8 @@ async def test_each_removal_changes_only_the_expected_rows(open_store, what):
     await town.store.close()
 
 
-async def condemn(n: Neighbours, never_before: int, no_more_before: int) -> None:
-    await n.store.files.condemn(never_before=never_before, no_more_before=no_more_before, limit=9)
+async def condemn(n: Neighbours, never_used_added_until: int, last_used_until: int) -> None:
+    await n.store.files.condemn(never_used_added_until=never_used_added_until, last_used_until=last_used_until, limit=9)
 
 
 async def delivery_done(n: Neighbours, webhook: str, trigger: str) -> None:

@@ -161,7 +161,9 @@ async def test_id_of_a_pruned_message_is_not_given_out_again_after_a_restart(ope
 async def test_files_are_removed_with_their_last_message(open_store):
     store, _, _ = await filled(open_store)
     await pruned(store)
-    found = {row.name for row in await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=50)}
+    found = {
+        row.name for row in await store.files.condemn(never_used_added_until=-1, last_used_until=1 << 40, limit=50)
+    }
     assert found == {OLD_FILE}
     await store.close()
 
@@ -178,7 +180,7 @@ async def test_old_files_are_removed_but_not_the_pictures_of_users(open_store):
         True,
         True,
     ]
-    due = await store.files.condemn(never_before=-1, no_more_before=0, limit=50)
+    due = await store.files.condemn(never_used_added_until=-1, last_used_until=0, limit=50)
     assert {row.name for row in due} == {BOTH, OLD_FILE}
     assert sorted(await store.database.rows("SELECT name FROM file_uses")) == sorted([(NEW_FILE,), (FACE,)])
     await store.close()

@@ -184,7 +184,7 @@ async def test_position_is_found_by_an_index_and_nothing_is_sorted(tmp_path):
     await store.close()
 
 
-async def test_audit_and_the_messages_of_all_conversations_are_read_on_by_an_index(tmp_path):
+async def test_pages_of_the_audit_log_and_of_all_messages_are_read_through_an_index_without_a_sort(tmp_path):
     store = await SqliteStore.open(tmp_path / "store.db", World())
     queries = []
 

@@ -422,14 +422,16 @@ async def test_upgrade_finds_references_to_files(path):
     stripped = (await store.messages.get(2)).body
     assert b"example.com" not in stripped
     assert b'"metadata":{"mine":1}' in stripped
-    unused = await store.files.condemn(never_before=100, no_more_before=100, limit=10)
+    unused = await store.files.condemn(never_used_added_until=100, last_used_until=100, limit=10)
     assert [file.name for file in unused] == ["d" * 40]
     assert await store.database.first_row(
         "SELECT count(*) FROM pragma_table_info('app') WHERE name = 'secret'", ()
     ) == (0,)
     act = MessageAct(1, "alice", lambda standing: None)
     await store.messages.delete(act, 5, lambda row: b"{}", lambda row: draft())
-    assert {f.name for f in await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10)} == {
+    assert {
+        f.name for f in await store.files.condemn(never_used_added_until=-1, last_used_until=1 << 40, limit=10)
+    } == {
         OLD_NAME,
         "d" * 40,
     }
@@ -445,7 +447,7 @@ class Clock(World):
         return self.now
 
 
-async def test_open_read_transaction_delays_the_erasure_from_the_log_but_no_writes(path):
+async def test_open_read_transaction_delays_erasure_from_the_write_ahead_log_but_no_writes(path):
     world = Clock()
     store = await SqliteStore.open(path, world)
     log = path.with_name(path.name + "-wal")

@@ -288,7 +288,7 @@ async def test_whole_database_is_upgraded_with_its_data(tmp_path):
     assert (await store.messages.get(5)).body.count(b'"tailwire:/files/' + KEPT.encode()) == 3
     uses = set(store.database.reader.execute("SELECT place, key, name FROM file_uses"))
     assert uses == {("message", "5", KEPT), ("user", "bob", KEPT), ("message", "12", SHARED)}
-    condemned = await store.files.condemn(never_before=1 << 40, no_more_before=1 << 40, limit=10)
+    condemned = await store.files.condemn(never_used_added_until=1 << 40, last_used_until=1 << 40, limit=10)
     assert [file.name for file in condemned] == [LOST]
     await store.close()
 
@@ -314,9 +314,11 @@ async def test_messages_of_an_upgraded_database_can_be_edited_deleted_and_remove
     assert await texts(store, "bob", mentioned=("bob",), conversation_id=pair) == ["the last word"]
 
     await store.messages.delete(act(5), 9, lambda row: b'{"data":{}}', action)
-    assert await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10) == []  # it is still an avatar
+    assert (
+        await store.files.condemn(never_used_added_until=-1, last_used_until=1 << 40, limit=10) == []
+    )  # it is still an avatar
     await store.users.change("bob", {"avatar": None})
-    (gone,) = await store.files.condemn(never_before=-1, no_more_before=1 << 40, limit=10)
+    (gone,) = await store.files.condemn(never_used_added_until=-1, last_used_until=1 << 40, limit=10)
     assert gone.name == KEPT
 
     groups, _ = await store.removal.remove_user("alice", with_messages=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from interop.stage import Stage
 
 
-async def test_operation_is_tried_on_the_page(server, browser):
+async def test_docs_page_sends_an_operation_and_shows_its_response(server, browser):
     cast = Stage(server, browser)
     async with cast:
         alice = cast.user("alice")

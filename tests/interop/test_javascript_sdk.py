@@ -257,7 +257,7 @@ async def test_threads_and_message_details_are_fetched(cast):
         assert "reply" not in [m.get("text") for m in without]
 
 
-async def test_quotes_mentions_and_thread_subscriptions_work(cast):
+async def test_quotes_and_mentions_arrive_and_threads_are_followed(cast):
     async with cast:
         alice, bob = cast.user("alice"), cast.user("bob")
         pa, pb = await cast.page(alice), await cast.page(bob)
@@ -276,8 +276,16 @@ async def test_quotes_mentions_and_thread_subscriptions_work(cast):
             **{"from": alice},
         )
         assert got == {"users": [bob], "me": True}
+
+        def is_followed() -> bool:
+            query = {"withThreadSubscribed": "true"}
+            return cast.ask("GET", f"/messages/{parent['id']}", as_=alice, params=query)["threadSubscribed"]
+
+        assert not is_followed()
         await pa.run("return await CometChat.subscribeToThread(Number(id))", id=parent["id"])
+        assert is_followed()
         await pa.run("return await CometChat.unsubscribeFromThread(Number(id))", id=parent["id"])
+        assert not is_followed()
 
 
 async def test_reactions_are_received_listed_and_removed(cast):

@@ -20,7 +20,7 @@ PACKAGES = {
 NEEDING = {
     "test_reactions_are_received_listed_and_removed": ("addReaction", "removeReaction", "ReactionsRequestBuilder"),
     "test_interactive_messages_are_answered": ("InteractiveMessage", "sendInteractiveMessage", "markAsInteracted"),
-    "test_quotes_mentions_and_thread_subscriptions_work": (
+    "test_quotes_and_mentions_arrive_and_threads_are_followed": (
         "TextMessage.setQuotedMessageId", "subscribeToThread", "unsubscribeFromThread",
     ),
     "test_conversation_is_marked_as_read_and_unread": ("markConversationAsRead", "markMessageAsUnread"),

@@ -88,7 +88,7 @@ class Cleanup:
         now = self._world.seconds()
         never = now - int(self._unused_after) if self._unused_after else -1
         rows = await self._store.files.condemn(
-            never_before=never, no_more_before=now - int(self._deleted_after), limit=BATCH_SIZE
+            never_used_added_until=never, last_used_until=now - int(self._deleted_after), limit=BATCH_SIZE
         )
         if rows:
             # Remove the bytes first, so that after a crash the rows still lead to them.

@@ -53,16 +53,16 @@ class FileStore(Protocol):
             since: the time, in seconds since 1970.
         """
 
-    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
+    async def condemn(self, *, never_used_added_until: int, last_used_until: int, limit: int) -> list[FileRow]:
         """Mark unreferenced files for removal, and return files to remove.
 
         A marked file is not found by `get`, and nothing can refer to it again. The caller deletes the bytes, and then
         calls `remove`. Messages and the properties of users and groups can refer to a file.
 
         Args:
-            never_before: mark files that nothing ever referred to and that were added at or before this time, in
-                seconds since 1970.
-            no_more_before: mark files that lost their last reference at or before this time, in seconds since 1970.
+            never_used_added_until: mark files that nothing ever referred to and that were added at or before this time,
+                in seconds since 1970.
+            last_used_until: mark files that lost their last reference at or before this time, in seconds since 1970.
             limit: how many files of each of the two sorts to mark at most, and how many to return at most.
 
         Returns:

@@ -68,7 +68,7 @@ class StallDetector:
             if n % CHECKS_PER_TURN == CHECKS_PER_TURN - 1:
                 await asyncio.sleep(0)
             connection = self._unchecked.pop()
-            if connection in self._active and self._is_slow(connection, now):
+            if connection in self._active and self._update_window(connection, now):
                 slow.append(connection)
         return slow
 
@@ -83,7 +83,8 @@ class StallDetector:
             self._unchecked.append(connection)
         self._share = -(-len(self._unchecked) // CALLS_PER_CHECK)
 
-    def _is_slow(self, connection: HttpProtocol, now: float) -> bool:
+    def _update_window(self, connection: HttpProtocol, now: float) -> bool:
+        # Begin, continue or end the connection's window. Return whether the window that ended now was too slow.
         if connection.is_done:
             del self._active[connection]
         unsent = connection.has_unsent

@@ -138,10 +138,10 @@ def make_plan(seed: int, steps: int = 60) -> Plan:
         made = networks.with_lines(made, random.Random(-seed))
     if seed % 18 == 13:
         made = networks.with_middleboxes(made, random.Random(-seed))
-    return Plan(seed, tuple(_in_a_wider_world(made, seed)))
+    return Plan(seed, tuple(_with_special_steps(made, seed)))
 
 
-def _in_a_wider_world(steps: list[Step], seed: int) -> list[Step]:
+def _with_special_steps(steps: list[Step], seed: int) -> list[Step]:
     # Add what only some runs have: the app's backend, repeated requests, lists, threads, contents, logouts, many
     # missed messages.
     if seed % 5 == 4 and seed % 6 != 3:

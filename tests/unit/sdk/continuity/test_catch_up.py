@@ -934,7 +934,7 @@ def test_message_without_a_known_predecessor_needs_no_further_page():
     assert catch_up.on_page(m, [], whole=False)[-1] == catch_up.HandOver(("five",))
 
 
-def test_held_message_that_is_the_last_of_an_unreadable_page_is_handed_over_with_it():
+def test_held_message_at_the_end_of_an_unreadable_page_is_handed_over_before_the_next_page():
     m = CatchUp(position=Position(0))
     catch_up.on_connected(m, "")
     catch_up.on_live_message(m, 20, "twenty")

@@ -267,7 +267,7 @@ async def test_directly_uploaded_files_that_no_message_uses_are_removed_after_a_
     await uploads.close()
 
 
-async def test_object_that_was_not_uploaded_with_a_form_is_not_accepted(place, tmp_path, s3):
+async def test_object_without_readable_file_metadata_is_not_accepted(place, tmp_path, s3):
     uploads = S3Uploads(tmp_path / "arriving", bucket_of(place), lambda: int(time.time()), direct=True)
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/a", Body=b"x", Metadata={"file": "bm90IGpzb24="})
     s3.client().put_object(Bucket=place.name, Key="chat/files/direct/b", Body=b"x")

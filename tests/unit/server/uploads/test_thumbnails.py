@@ -58,12 +58,17 @@ def test_picture_gets_a_thumbnail(thumbnail, tmp_path, kind):
 
 def test_thumbnail_is_rotated_as_the_exif_orientation_says(thumbnail, tmp_path):
     exif = Image.Exif()
-    exif[0x0112] = 6  # the camera was held on its side
+    exif[0x0112] = 6  # the left edge of the stored picture is the top of the photo
     out = io.BytesIO()
-    Image.new("RGB", (800, 400)).save(out, "JPEG", exif=exif)
+    picture = Image.new("RGB", (800, 400), "blue")
+    picture.paste("red", (0, 0, 400, 400))
+    picture.save(out, "JPEG", exif=exif)
     thumbnail(out.getvalue())
     with Image.open(tmp_path / "small") as small:
         assert small.size == (160, 320)
+        top, bottom = small.getpixel((80, 40)), small.getpixel((80, 280))
+    assert top[0] > 200 > 50 > top[2]  # red
+    assert bottom[2] > 200 > 50 > bottom[0]  # blue
 
 
 @pytest.mark.slow

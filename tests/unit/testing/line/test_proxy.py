@@ -250,7 +250,7 @@ async def test_new_connections_are_unanswered_until_restore():
         writer.close()
 
 
-async def test_existing_connections_are_half_open_and_new_ones_work():
+async def test_half_open_without_new_connections_silences_only_existing_ones():
     async with line() as (proxy, _):
         reader, writer = await connect(proxy)
         writer.write(b"a")

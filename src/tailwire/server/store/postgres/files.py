@@ -57,11 +57,11 @@ class Files(FileRows):
         ended = (await self._access.carry_out(unit)).ended
         return FormResult.STORED if ended is None else (FormResult.TOO_MANY, FormResult.OVER_QUOTA)[ended]
 
-    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
-        if not await self._any_unused(never_before, no_more_before):
+    async def condemn(self, *, never_used_added_until: int, last_used_until: int, limit: int) -> list[FileRow]:
+        if not await self._any_unused(never_used_added_until, last_used_until):
             return []
         unit = Unit()
-        for used, before in ((USED, no_more_before), (NEVER_USED, never_before)):
+        for used, before in ((USED, last_used_until), (NEVER_USED, never_used_added_until)):
             unit.run(_CONDEMN_SQL, used=used, before=before, most=limit)
         unit.run_returning(_CONDEMNED_SQL, most=limit)
         return [FileRow(**row) for row in (await self._access.carry_out(unit)).results[2]]

@@ -53,8 +53,8 @@ class FileRows:
     async def close_form(self, name: str) -> None:
         await self._db.run(CLOSE_SQL, (name,))
 
-    async def _any_unused(self, never_before: int, no_more_before: int) -> bool:
+    async def _any_unused(self, never_used_added_until: int, last_used_until: int) -> bool:
         # Return whether `condemn` has anything to do.
         sql = f"SELECT EXISTS ({_FIRST_SQL}) OR EXISTS ({_FIRST_SQL}) OR EXISTS ({_FIRST_SQL})"
-        (found,) = await self._db.first_row(sql, (USED, no_more_before, NEVER_USED, never_before, *GONE))
+        (found,) = await self._db.first_row(sql, (USED, last_used_until, NEVER_USED, never_used_added_until, *GONE))
         return bool(found)

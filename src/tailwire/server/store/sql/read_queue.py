@@ -82,7 +82,7 @@ class ReadQueue:
             raise
 
     @property
-    def waiting(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether any read waits for a turn."""
         return self._count > 0
 

@@ -75,9 +75,9 @@ class Files(FileRows):
 
         return await self._db.write(issue)
 
-    async def condemn(self, *, never_before: int, no_more_before: int, limit: int) -> list[FileRow]:
-        due = ((USED, no_more_before), (NEVER_USED, never_before))
-        if not await self._any_unused(never_before, no_more_before):
+    async def condemn(self, *, never_used_added_until: int, last_used_until: int, limit: int) -> list[FileRow]:
+        due = ((USED, last_used_until), (NEVER_USED, never_used_added_until))
+        if not await self._any_unused(never_used_added_until, last_used_until):
             return []
 
         def condemn(c: sqlite3.Connection) -> list[FileRow]:

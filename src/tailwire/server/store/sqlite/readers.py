@@ -98,7 +98,7 @@ class Readers:
         # The next turn of the event loop handles what was read. The next read begins after that and an equally long
         # pause, so that lists take at most half of the event loop's time.
         loop = asyncio.get_running_loop()
-        if not self._queue.waiting:
+        if not self._queue.has_waiting:
             give()
             return
         begun = loop.time()

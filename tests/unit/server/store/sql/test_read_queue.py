@@ -180,10 +180,10 @@ async def test_cancelled_read_frees_its_place_among_the_waiting_ones():
     await reads.settle()
     gone = reads.ask("bob")
     await reads.settle()
-    assert reads.queue.waiting
+    assert reads.queue.has_waiting
     gone.cancel()
     await reads.settle()
-    assert not reads.queue.waiting
+    assert not reads.queue.has_waiting
     for who in ("bob", "carol"):
         again = reads.ask(who)
         await reads.settle()
