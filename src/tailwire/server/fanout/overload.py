@@ -15,7 +15,7 @@ from tailwire.server.telemetry.metrics import Metrics
 
 TICK_SECONDS = 0.1
 MAX_LAG_SECONDS = 1.0  # caps one measurement, so that a single long stall does not dominate the average
-LAG_WEIGHT = 0.3  # weight of the newest measurement, so that one slow request does not count as load
+LAG_WEIGHT = 0.3  # weight of the newest measurement: one delay counts as load only above `overload_lag` / 0.3
 SENDS_WEIGHT = 0.05  # low, because short bursts must not count as load
 SUSTAINED_SHARE = 0.1  # share of `most_sends` that may be in progress over a longer time
 RECOVERY_SECONDS = 0.5  # time without load before the level drops by one
