@@ -58,9 +58,12 @@ class Frames:
         self.taken: list[tuple[float, bytes]] = []
 
     def take(self, event: dict[str, Any]) -> None:
-        """Process an event `Page.screencastFrame`: request the next frame by acknowledging this one.
+        """Process an event with a new frame, and request the next one by acknowledging it.
 
         The frame is kept if `MIN_FRAME_SECONDS` have passed since the last one that was kept.
+
+        Args:
+            event: the parameters of the event `screencastFrame` of the domain `Page` of the DevTools protocol.
         """
         at = float(event["metadata"]["timestamp"])
         if not self.taken or at - self.taken[-1][0] >= MIN_FRAME_SECONDS:
