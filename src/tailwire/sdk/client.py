@@ -158,13 +158,25 @@ class ChatClient(ClientMethods):
         From then on calls raise `ERR_CLIENT_CLOSED`, and the streams of `events()` end. What needs no server can still
         be read: `connection`, `get_connection_status()`, `get_logged_in_user()`.
 
+        If the event loop of `init()` has been closed, as `asyncio.run()` does at its end, nothing of the client runs:
+        this only lets another client use the session.
+
         Raises:
-            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop than that of `init()`.
+            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop than that of `init()`, while that is open.
         """
         if self._gate.closed:
             return
-        self._gate.check_loop()
+        self._gate.check_closable()
         self._gate.closed = True
+        try:
+            if not self._gate.is_stranded:
+                await self._stop()
+        finally:  # the last answers may have moved the position: save it before another client may claim the session
+            self._sessions.save_position()
+            if self._release is not None:
+                self._release()
+
+    async def _stop(self) -> None:
         parts = self._made_parts
         if parts is not None:
             if parts.outbox is not None:
@@ -174,13 +186,8 @@ class ChatClient(ClientMethods):
             await parts.queue.close()
         await self._lists.close()
         self._registries.streams.close()
-        try:
-            if parts is not None:
-                await parts.http.close()
-        finally:  # the last answers may have moved the position: save it before another client may claim the session
-            self._sessions.save_position()
-            if self._release is not None:
-                self._release()
+        if parts is not None:
+            await parts.http.close()
 
     async def __aenter__(self) -> ChatClient:
         await self.init()
@@ -290,14 +297,3 @@ class ChatClient(ClientMethods):
         if self._made_parts is not None:
             self._registries.late.append(listener)
             self._made_parts.queue.put(LateListener(listener_id, listener, self.get_connection_status()))
-
-
-def abandon(client: ChatClient) -> None:
-    """Mark a client as closed whose event loop has been closed, save its position, and release its session.
-
-    Awaits nothing: the tasks and timers of the client ended with the event loop.
-    """
-    client._gate.closed = True
-    client._sessions.save_position()
-    if client._release is not None:
-        client._release()

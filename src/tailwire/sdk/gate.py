@@ -19,6 +19,20 @@ class Gate:
         self.loop: asyncio.AbstractEventLoop | None = None
         self.closed = False
 
+    @property
+    def is_stranded(self) -> bool:
+        """Whether the event loop of `init()` has been closed, so that nothing of the client can run."""
+        return self.loop is not None and self.loop.is_closed()
+
+    def check_closable(self) -> None:
+        """Check that the client may be closed: from its event loop, or from anywhere if it or that loop is closed.
+
+        Raises:
+            CometChatException: `ERR_WRONG_EVENT_LOOP`.
+        """
+        if not self.is_stranded:
+            self.check_readable()
+
     def check_usable(self) -> None:
         """Raise unless the client is open and its event loop is the running one. Before `init()` any loop will do.
 

@@ -8,7 +8,7 @@ from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.current import set_current
 from tailwire.sdk.calls.outcome import OnError, OnSuccess, with_callbacks
 from tailwire.sdk.calls.parts import gate_of, identity_of
-from tailwire.sdk.client import ChatClient, abandon
+from tailwire.sdk.client import ChatClient
 from tailwire.sdk.cometchat.static_methods import StaticMethods
 
 
@@ -85,7 +85,12 @@ class CometChat(StaticMethods):
 
     @classmethod
     async def _init(cls, app_id: str, settings: AppSettings, options: dict[str, Any]) -> str:
-        known = cls._usable_client()
+        known = cls.client
+        if known is not None and gate_of(known).is_stranded:
+            await cls.aclose()
+            known = None
+        if known is not None:
+            gate_of(known).check_readable()
         if known is not None and cls._init_arguments == (app_id, settings) and not gate_of(known).closed:
             return await known.init()
         if known is not None and identity_of(known).app_id == app_id:
@@ -104,24 +109,11 @@ class CometChat(StaticMethods):
         """Close the current client. Without one, do nothing.
 
         Raises:
-            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop than that of `init()`.
+            CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop than that of `init()`, while that is open.
         """
-        client = cls._usable_client()
+        client = cls.client
+        if client is not None:
+            gate_of(client).check_closable()  # a client that is refused stays the current one
         set_current(None)
         if client is not None:
             await client.aclose()
-
-    @classmethod
-    def _usable_client(cls) -> ChatClient | None:
-        # Return the current client, if there is one; a client of another event loop is refused, or dropped if that loop
-        # has been closed.
-        client = cls.client
-        if client is None or gate_of(client).closed:
-            return client
-        loop = gate_of(client).loop
-        if loop is not None and loop.is_closed():
-            set_current(None)
-            abandon(client)
-            return None
-        gate_of(client).check_loop()
-        return client

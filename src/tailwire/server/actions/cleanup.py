@@ -132,9 +132,10 @@ class Cleanup:
             while self._task is not None:
                 await asyncio.wait([self._task])
             due = await self._store.chores.next_due()
-            if due is None or due > until:
+            now = self._world.seconds()
+            if due is None or due > until or now >= until:  # what fails stays due
                 return
-            await asyncio.sleep(max(due - self._world.seconds(), MIN_DELAY_SECONDS))
+            await asyncio.sleep(max(due - now, MIN_DELAY_SECONDS))
 
     async def close(self) -> None:
         """Wait for the current batch, and start no further one."""

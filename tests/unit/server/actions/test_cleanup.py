@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tailwire.server.actions.cleanup import Cleanup
+from tailwire.server.ports.refusal import Refused
 
 pytestmark = pytest.mark.virtual
 HOUR = 3600
@@ -36,6 +37,13 @@ class Chores:
 
     async def next_due(self) -> int | None:
         return min(self.due, default=None)
+
+
+class FailingChores(Chores):
+    """Chores that the store cannot do, so that they stay due."""
+
+    async def do_next(self) -> bool:
+        raise Refused("ERR_UNAVAILABLE")
 
 
 class NoFiles:
@@ -86,3 +94,14 @@ async def test_remove_due_returns_after_the_given_seconds_although_a_chore_still
     assert chores.done == []
     await cleanup.close()
     assert len(chores.due) == 1
+
+
+@pytest.mark.parametrize("patience", [0, 10])
+async def test_remove_due_returns_although_the_store_fails(patience):
+    chores, start = FailingChores(), int(asyncio.get_running_loop().time())
+    chores.due.append(start)
+    cleanup = make_cleanup(chores)
+    async with asyncio.timeout(60):
+        await cleanup.remove_due(patience=patience)
+    assert int(asyncio.get_running_loop().time()) - start in (patience, patience + 1)
+    await cleanup.close()
