@@ -104,7 +104,7 @@ class ChatPage:
 
     async def open(self, kind, other):
         try:
-            messages = await self.chat.live_messages(**{"guid" if kind == "group" else "uid": other}, limit=100)
+            messages = await self.chat.live_messages(**{"guid" if kind == "group" else "uid": other}, page_size=100)
         except CometChatException as e:
             ui.notify(str(e), type="negative")
             return

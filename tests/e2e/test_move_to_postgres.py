@@ -30,7 +30,7 @@ async def test_clients_continue_after_the_move_with_all_earlier_data(live: LiveS
     await bob.chat.mark_as_read(bob.ears.all("text")[0])
     last = await alice.say("bob", "last on SQLite")
     await bob.ears.until(lambda: bob.ears.texts[-1:] == ["last on SQLite"])
-    before = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", limit=100)]
+    before = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", page_size=100)]
 
     await live.server.stop()
     code, output = await command(live, "migrate", "--to", postgres_url)
@@ -48,7 +48,7 @@ async def test_clients_continue_after_the_move_with_all_earlier_data(live: LiveS
     assert not bob.ears.all("gap")
     assert not alice.ears.all("gap")
     assert bob.ears.texts.count("last on SQLite") == 1
-    after = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", limit=100)]
+    after = [(m.id, getattr(m, "text", ""), m.deleted_at) async for m in bob.chat.messages(uid="alice", page_size=100)]
     assert after == [(sent.id, "first on PostgreSQL", 0), *before]
     message = await bob.chat.get_message(first.id)
     assert [(r.reaction, r.count) for r in message.reactions] == [("👍", 1)]

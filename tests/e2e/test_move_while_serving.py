@@ -155,7 +155,7 @@ async def test_nothing_is_lost_doubled_or_reordered_while_clients_write_during_t
         assert [m.id for m in got] == sorted({m.id for m in got})
         assert [m.muid for m in got] == [f"{uid} {n}" for n in range(len(stored))]
         assert [m.id for m in got] == [m.id for m in stored]
-        kept = [m.id async for m in sender.chat.messages(uid=receiver.chat.get_logged_in_user().uid, limit=100)]
+        kept = [m.id async for m in sender.chat.messages(uid=receiver.chat.get_logged_in_user().uid, page_size=100)]
         assert {m.id for m in stored[-5:]} <= set(kept)
         assert not receiver.ears.all("gap")
     for actor in (alice, bob, carol):

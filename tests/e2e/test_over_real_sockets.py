@@ -108,7 +108,7 @@ async def test_server_killed_repeatedly_during_sends_loses_and_doubles_nothing(l
     ids = [m.id for m in bob.ears.all("text")]
     assert ids == sorted(set(ids))
     assert {n: received.get(n) for n in acknowledged} == acknowledged
-    history = {m.id: m.text async for m in bob.chat.messages(uid="alice", limit=100)}
+    history = {m.id: m.text async for m in bob.chat.messages(uid="alice", page_size=100)}
     assert {n: history.get(n) for n in acknowledged} == acknowledged
     assert len(set(history.values())) == len(history), "a muid was stored twice"
 

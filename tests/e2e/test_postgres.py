@@ -34,7 +34,7 @@ async def test_two_clients_chat_and_lose_nothing_when_the_server_is_killed(live:
         await traffic.until(30)
     assert not list(live.server.data.glob("tailwire.db*")), "the database is elsewhere"
     assert not [line for line in live.server.log if "Traceback" in line]
-    stored = {m.id: m.text async for m in traffic.bob.chat.messages(uid="alice", limit=100)}
+    stored = {m.id: m.text async for m in traffic.bob.chat.messages(uid="alice", page_size=100)}
     assert {n: stored.get(n) for n in traffic.acknowledged} == traffic.acknowledged
     assert len(set(stored.values())) == len(stored)
 

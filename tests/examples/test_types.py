@@ -38,7 +38,7 @@ async def right(chat: ChatClient, text: TextMessage) -> str:
     await chat.start_typing(text.receiver, text.receiver_type)
     async for conversation in chat.conversations():
         await chat.delete_conversation("bob", conversation.conversation_type)
-    users: list[User] = [user async for user in chat.users(limit=50)] + [await chat.get_user("bob")]
+    users: list[User] = [user async for user in chat.users(page_size=50)] + [await chat.get_user("bob")]
     users.append(await CometChat.get_user("bob", on_success=users.append))
     maybe: User | None = await CometChat.get_user("bob", on_error=print)
     edited = await chat.edit_message(text)

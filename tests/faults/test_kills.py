@@ -52,7 +52,7 @@ async def test_server_killed_at_random_under_load_loses_nothing_acknowledged(liv
         await traffic.check()
         owed = dict(traffic.acknowledged)  # traffic continues meanwhile
         stored = {m.id: m.text for uid in ("alice", "carol") for m in [
-            m async for m in traffic.bob.chat.messages(uid=uid, limit=100)]}  # fmt: skip
+            m async for m in traffic.bob.chat.messages(uid=uid, page_size=100)]}  # fmt: skip
         assert {n: stored.get(n) for n in owed} == owed
         assert len(set(stored.values())) == len(stored), "a muid was stored twice"
     size.report("kills", kills=kills, acknowledged=len(traffic.acknowledged))

@@ -191,7 +191,7 @@ async def writes_are_refused_and_reads_go_on(traffic: Traffic, crowd: Crowd) -> 
     await traffic.until_failure()
     assert set(traffic.failures) == {"ERR_UNAVAILABLE"}
     assert (await crowd.http.get("/health")).status_code == 503
-    shown = [m async for m in traffic.bob.chat.messages(uid="alice", limit=30)]
+    shown = [m async for m in traffic.bob.chat.messages(uid="alice", page_size=30)]
     assert len(shown) >= 20
     assert (await traffic.bob.chat.get_user("alice")).uid == "alice"
 

@@ -94,7 +94,7 @@ async def test_full_disk_refuses_writes_until_there_is_room(live: LiveStage, on_
         with pytest.raises(CometChatException) as caught:
             await traffic.alice.chat.upload_attachments("bob", "user", [UploadFile(content=bytes(9_000_000), name="a")])
         assert caught.value.code in ("ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION")
-        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", limit=5)]  # reading still works
+        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", page_size=5)]  # reading still works
         on_disk.free()
         await live.server.until_logged("the store writes again")
         await traffic.until(20)
@@ -108,7 +108,7 @@ async def test_full_disk_refuses_writes_until_there_is_room(live: LiveStage, on_
     assert len([line for line in live.server.log if "the store cannot write" in line]) <= 3  # not one for each request
     await live.server.kill()
     await live.server.start()
-    listed = [m async for m in traffic.bob.chat.messages(uid="alice", limit=100)]
+    listed = [m async for m in traffic.bob.chat.messages(uid="alice", page_size=100)]
     history = {m.id: m.text for m in listed if isinstance(m, TextMessage)}
     assert {n: history.get(n) for n in traffic.acknowledged} == traffic.acknowledged
 
@@ -129,7 +129,7 @@ async def test_disk_that_fails_refuses_writes_until_it_is_repaired(live: LiveSta
         with pytest.raises(CometChatException) as caught:
             await traffic.alice.chat.upload_attachments("bob", "user", [UploadFile(content=b"x" * 9000, name="a")])
         assert caught.value.code in ("ERR_UNAVAILABLE", "NO_INTERNET_CONNECTION")
-        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", limit=5)]  # reading still works
+        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", page_size=5)]  # reading still works
         machine.disk_fails(0)
         await live.server.until_logged("the store writes again")
         await traffic.until(20)
@@ -139,7 +139,7 @@ async def test_disk_that_fails_refuses_writes_until_it_is_repaired(live: LiveSta
         await live.server.start()
         await traffic.until(5)
     assert not [line for line in live.server.log if "Traceback" in line]
-    listed = [m async for m in traffic.bob.chat.messages(uid="alice", limit=100)]
+    listed = [m async for m in traffic.bob.chat.messages(uid="alice", page_size=100)]
     history = {m.id: m.text for m in listed if isinstance(m, TextMessage)}
     assert {n: history.get(n) for n in traffic.acknowledged} == traffic.acknowledged
 
@@ -151,7 +151,7 @@ async def test_locked_database_refuses_writes_until_it_is_released(live: LiveSta
         other.execute("BEGIN IMMEDIATE")
         await live.server.until_logged("the store cannot write: database is locked")
         assert (await crowd.http.get("/health")).status_code == 503
-        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", limit=5)]
+        assert [m.text async for m in traffic.bob.chat.messages(uid="alice", page_size=5)]
         other.execute("ROLLBACK")
         other.close()
         await live.server.until_logged("the store writes again")

@@ -292,7 +292,7 @@ async def test_history_is_read_in_pages_backwards_and_forwards(stage: Stage):
 
 async def test_history_is_iterated_from_the_newest_message(stage: Stage):
     bob = await enter_with_75_messages(stage)
-    assert [m.text async for m in bob.chat.messages(uid="alice", limit=20)] == [str(n) for n in range(74, -1, -1)]
+    assert [m.text async for m in bob.chat.messages(uid="alice", page_size=20)] == [str(n) for n in range(74, -1, -1)]
 
 
 async def test_invalid_request_for_history_is_refused(stage: Stage):

@@ -10,7 +10,7 @@ from tailwire import CometChatException, Group, GroupMember
 
 async def test_users_are_iterated_in_pages(stage: Stage):
     alice = await stage.enter("alice")
-    uids = [user.uid async for user in alice.chat.users(limit=2)]
+    uids = [user.uid async for user in alice.chat.users(page_size=2)]
     assert len(uids) == len(set(uids)) > 2
     assert {"bob", "carol"} <= set(uids)
     assert [user.uid async for user in alice.chat.users(search="bo")] == ["bob"]
@@ -23,7 +23,7 @@ async def test_conversations_are_iterated_newest_first(stage: Stage):
     await bob.say("alice", "one")
     await carol.say("alice", "two")
     await alice.say("team", "three", "group")
-    listed = [c.conversation_id async for c in alice.chat.conversations(limit=1)]
+    listed = [c.conversation_id async for c in alice.chat.conversations(page_size=1)]
     assert listed == ["group_team", "alice_user_carol", "alice_user_bob"]
     assert [c.conversation_id async for c in alice.chat.conversations(conversation_type="group")] == ["group_team"]
     unread = [c.conversation_id async for c in alice.chat.conversations(unread=True)]
@@ -34,7 +34,7 @@ async def test_groups_are_iterated_in_pages(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     for guid in ("one", "other", "two"):
         await alice.chat.create_group(Group(guid, guid.title()))
-    assert sorted([group.guid async for group in bob.chat.groups(limit=1)]) == ["one", "other", "two"]
+    assert sorted([group.guid async for group in bob.chat.groups(page_size=1)]) == ["one", "other", "two"]
     assert sorted([group.guid async for group in bob.chat.groups(search="o")]) == ["one", "other"]
     assert [group.guid async for group in bob.chat.groups(joined_only=True)] == []
 
@@ -43,7 +43,7 @@ async def test_members_of_a_group_are_iterated_in_pages(stage: Stage):
     alice = await stage.enter("alice")
     members = [GroupMember("bob"), GroupMember("carol", scope="moderator")]
     await alice.chat.create_group_with_members(Group("one", "One"), members)
-    found = [member.uid async for member in alice.chat.group_members("one", limit=1)]
+    found = [member.uid async for member in alice.chat.group_members("one", page_size=1)]
     assert sorted(found) == ["alice", "bob", "carol"]
     assert [m.uid async for m in alice.chat.group_members("one", scopes=["moderator"])] == ["carol"]
     assert [m.uid async for m in alice.chat.group_members("one", search="bo")] == ["bob"]
@@ -54,7 +54,7 @@ async def test_banned_members_of_a_group_are_iterated_in_pages(stage: Stage):
     await alice.chat.create_group_with_members(Group("one", "One"), [GroupMember("bob"), GroupMember("carol")])
     await alice.chat.ban_group_member("one", "bob")
     await alice.chat.ban_group_member("one", "carol")
-    assert {m.uid async for m in alice.chat.banned_group_members("one", limit=1)} == {"bob", "carol"}
+    assert {m.uid async for m in alice.chat.banned_group_members("one", page_size=1)} == {"bob", "carol"}
     assert [m.uid async for m in alice.chat.banned_group_members("one", search="car")] == ["carol"]
 
 
@@ -62,7 +62,7 @@ async def test_blocked_users_are_iterated(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     await alice.chat.block_users(["carol"])
     await bob.chat.block_users(["alice"])
-    assert {user.uid async for user in alice.chat.blocked_users(limit=1)} == {"bob", "carol"}
+    assert {user.uid async for user in alice.chat.blocked_users(page_size=1)} == {"bob", "carol"}
     assert [user.uid async for user in alice.chat.blocked_users(direction="blockedByMe")] == ["carol"]
 
 
@@ -71,7 +71,7 @@ async def test_reactions_are_iterated_oldest_first(stage: Stage):
     sent = await alice.say("bob", "hello")
     for actor, reaction in ((alice, "a"), (bob, "b"), (bob, "a")):
         await actor.chat.add_reaction(sent.id, reaction)
-    listed = [(r.uid, r.reaction) async for r in alice.chat.reactions(sent.id, limit=1)]
+    listed = [(r.uid, r.reaction) async for r in alice.chat.reactions(sent.id, page_size=1)]
     assert listed == [("alice", "a"), ("bob", "b"), ("bob", "a")]
     assert [r.uid async for r in alice.chat.reactions(sent.id, reaction="a")] == ["alice", "bob"]
 
@@ -79,9 +79,9 @@ async def test_reactions_are_iterated_oldest_first(stage: Stage):
 async def test_invalid_arguments_are_refused_at_once(stage: Stage):
     alice = await stage.enter("alice")
     for code, listing in (
-        ("ERROR_LIMIT_EXCEEDED", lambda: alice.chat.conversations(limit=51)),
-        ("ERROR_NON_POSITIVE_LIMIT", lambda: alice.chat.users(limit=0)),
-        ("ERROR_LIMIT_EXCEEDED", lambda: alice.chat.groups(limit=101)),
+        ("ERROR_LIMIT_EXCEEDED", lambda: alice.chat.conversations(page_size=51)),
+        ("ERROR_NON_POSITIVE_LIMIT", lambda: alice.chat.users(page_size=0)),
+        ("ERROR_LIMIT_EXCEEDED", lambda: alice.chat.groups(page_size=101)),
         ("INVALID_CONVERSATION_TYPE", lambda: alice.chat.conversations(conversation_type="all")),
         ("INVALID_DIRECTION_VALUE", lambda: alice.chat.blocked_users(direction="none")),
         ("ERROR_INVALID_MESSAGE_ID", lambda: alice.chat.reactions(0)),

@@ -148,7 +148,7 @@ async def test_older_messages_are_loaded_in_pages_until_the_list_is_full(stage: 
     alice, bob = await pair(stage)
     for n in range(25):
         await bob.say("alice", f"{n}")
-    live = await alice.chat.live_messages(uid="bob", limit=10, most=30)
+    live = await alice.chat.live_messages(uid="bob", page_size=10, most=30)
     rows = list(live.items)
     live.subscribe(lambda change: change.apply(rows))
     assert (texts(live), live.complete) == ([f"{n}" for n in range(15, 25)], False)
@@ -173,7 +173,7 @@ async def test_more_conversations_are_loaded_despite_new_events(stage: Stage):
         others[name] = await stage.enter(name, auto=False)
         await others[name].say("alice", "hello")
         await asyncio.sleep(1)
-    live = await alice.chat.live_conversations(limit=5)
+    live = await alice.chat.live_conversations(page_size=5)
 
     def shown_uids():
         return [i.key.removeprefix("user/") for i in live.items]
@@ -210,7 +210,7 @@ async def test_list_is_rebuilt_without_holes_after_a_gap(stage: Stage):
     alice, bob = await pair(stage, limit=10)
     for n in range(5):
         await bob.say("alice", f"{n}")
-    live = await alice.chat.live_messages(uid="bob", limit=10)
+    live = await alice.chat.live_messages(uid="bob", page_size=10)
     assert len(live.items) == 5
     alice.chat.set_app_state("background")
     for n in range(5, 60):
@@ -399,10 +399,10 @@ async def test_invalid_arguments_of_a_live_list_are_refused(stage: Stage):
         (chat.live_messages(uid=5), "ERR_INVALID_ARGUMENT"),
         (chat.live_messages(uid="nobody"), "ERR_UID_NOT_FOUND"),
         (chat.live_messages(guid="nothing"), "ERR_GUID_NOT_FOUND"),
-        (chat.live_messages(uid="bob", limit=0), "ERROR_NON_POSITIVE_LIMIT"),
+        (chat.live_messages(uid="bob", page_size=0), "ERROR_NON_POSITIVE_LIMIT"),
         (chat.live_messages(uid="bob", most=5000), "ERROR_LIMIT_EXCEEDED"),
         (chat.live_messages(uid="bob", parent_message_id="x"), "ERROR_INVALID_MESSAGE_ID"),
-        (chat.live_conversations(limit=51), "ERROR_LIMIT_EXCEEDED"),
+        (chat.live_conversations(page_size=51), "ERROR_LIMIT_EXCEEDED"),
         (chat.live_conversations(conversation_type="both"), "INVALID_CONVERSATION_TYPE"),
     ):
         with pytest.raises(CometChatException) as caught:

@@ -71,7 +71,7 @@ async def test_many_edits_do_not_hide_older_messages(stage: Stage):
     for _ in range(50):
         for m in edited:
             await bob.chat.edit_message(TextMessage(id=m.id, text="y", **IN_GROUP))
-    live = await alice.chat.live_messages(guid="g", limit=10)
+    live = await alice.chat.live_messages(guid="g", page_size=10)
     assert [i.message.text for i in live.items[-5:]] == ["y"] * 5
     assert len(live.items) == 10, "as many as it was to begin with"
     while await live.older():
@@ -88,7 +88,7 @@ async def test_message_before_many_edits_is_loaded_in_fewer_than_ten_calls(stage
     first = await bob.chat.send_message(TextMessage(text="first", **IN_GROUP))
     for n in range(75):
         await bob.chat.edit_message(TextMessage(id=first.id, text=f"{n}", **IN_GROUP))
-    live = await alice.chat.live_messages(guid="g", limit=10)
+    live = await alice.chat.live_messages(guid="g", page_size=10)
     tries = 0
     while not live.complete:
         await live.older()

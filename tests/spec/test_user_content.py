@@ -293,7 +293,7 @@ async def test_undecodable_message_is_a_gap_and_the_others_are_delivered(stage: 
     request = MessagesRequestBuilder().set_uid("alice").set_limit(2).build(bob.chat)
     pages = [await request.fetch_previous() for _ in range(3)]
     assert [[m.text for m in page] for page in pages] == [["3"], ["0"], []], "an empty page is the end"
-    assert [m.text async for m in bob.chat.messages(uid="alice", limit=2)] == ["3", "0"]
+    assert [m.text async for m in bob.chat.messages(uid="alice", page_size=2)] == ["3", "0"]
     assert await ConversationsRequestBuilder().build(bob.chat).fetch_next() == []
     await alice.say("bob", "5")
     await bob.ears.until(lambda: bob.ears.texts[-1] == "5")

@@ -97,7 +97,7 @@ def test_requests_fetch_page_by_page(harness: SyncHarness):
     assert [u.uid for u in alice.request(UsersRequestBuilder().set_uids([bob_uid])).fetch_next()] == [bob_uid]
     assert alice.request(GroupsRequestBuilder().joined_only()).fetch_next() == []
     assert request.start("fetch_next").result(20) == []
-    assert list(alice.messages(uid=bob_uid, after=ids[2], limit=1)) == list(
+    assert list(alice.messages(uid=bob_uid, after=ids[2], page_size=1)) == list(
         reversed(list(alice.messages(uid=bob_uid))[:2])
     )
     with pytest.raises(TypeError, match="before build"):
@@ -116,18 +116,18 @@ def test_lists_are_plain_iterators(harness: SyncHarness):
     alice.add_reaction(sent.id, "b")
     alice.create_group_with_members(Group(guid, "Team"), [GroupMember(bob_uid)])
     alice.block_users([bob_uid])
-    users = alice.users(limit=1)
+    users = alice.users(page_size=1)
     assert {next(users).uid for _ in range(2)} <= {user.uid for user in alice.users()}
     users.close()
     assert list(users) == []
     assert [c.conversation_with.uid for c in alice.conversations(conversation_type="user")] == [bob_uid]  # type: ignore[union-attr]
     assert [group.guid for group in alice.groups(joined_only=True)] == [guid]
-    assert {member.uid for member in alice.group_members(guid, limit=1)} == {uid, bob_uid}
+    assert {member.uid for member in alice.group_members(guid, page_size=1)} == {uid, bob_uid}
     assert list(alice.banned_group_members(guid)) == []
     assert [user.uid for user in alice.blocked_users()] == [bob_uid]
     assert [reaction.reaction for reaction in alice.reactions(sent.id)] == ["b"]
     with pytest.raises(CometChatException, match="ERROR_LIMIT_EXCEEDED"):
-        alice.conversations(limit=51)
+        alice.conversations(page_size=51)
     nowhere = alice.group_members("nowhere")
     for _ in range(2):
         with pytest.raises(CometChatException, match="ERR_GUID_NOT_FOUND"):
@@ -361,7 +361,7 @@ def test_thousand_calls_from_eight_threads_succeed_in_order(harness: SyncHarness
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         ids = [i for part in pool.map(some, range(8)) for i in part]
     assert len(set(ids)) == 1000
-    texts = [m.text for m in alice.messages(uid=bob_uid, limit=100)]  # type: ignore[attr-defined]
+    texts = [m.text for m in alice.messages(uid=bob_uid, page_size=100)]  # type: ignore[attr-defined]
     assert len(texts) == 1000
     for n in range(8):
         of_one = [t for t in reversed(texts) if t.startswith(f"{n}/")]

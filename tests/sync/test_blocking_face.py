@@ -116,7 +116,7 @@ def right() -> int:
         for event in chat.events(timeout=1.5):
             if isinstance(event, MessageReceived):
                 print(event.message.sender.uid)
-        users: list[User] = list(chat.users(limit=50))
+        users: list[User] = list(chat.users(page_size=50))
         for message in chat.messages(uid="bob"):
             print(message.id)
         future: Future[User] = chat.start("get_user", "bob", done=print)

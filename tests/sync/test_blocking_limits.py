@@ -153,7 +153,7 @@ def test_failed_page_is_requested_again(harness: SyncHarness, newer: bool, monke
         return await fetch(*arguments, **named)
 
     monkeypatch.setattr(alice._target._parts.requests, "list_messages", sometimes)
-    messages = alice.messages(uid=bob_uid, limit=2, after=first.id if newer else 0)
+    messages = alice.messages(uid=bob_uid, page_size=2, after=first.id if newer else 0)
     read, failed = list[str](), list[str]()
     while True:
         try:

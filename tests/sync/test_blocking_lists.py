@@ -33,7 +33,7 @@ def test_subscription_begins_with_the_current_items(harness: SyncHarness):
     alice, bob = two(harness)
     bob.send_message(text(uid(alice), "one"))
     rows: list = []
-    with alice.live_messages(uid=uid(bob), limit=10) as messages:
+    with alice.live_messages(uid=uid(bob), page_size=10) as messages:
         assert isinstance(messages, LiveMessages)
         stop = messages.subscribe(lambda change: change.apply(rows))
         until(lambda: texts(rows) == ["one"])
@@ -76,7 +76,7 @@ def test_call_of_start_opens_a_live_list(harness: SyncHarness):
     for n in range(3):
         bob.send_message(text(uid(alice), str(n)))
     opened: queue.Queue = queue.Queue()
-    alice.start("live_messages", uid=uid(bob), limit=2, done=opened.put)
+    alice.start("live_messages", uid=uid(bob), page_size=2, done=opened.put)
     messages = opened.get(timeout=10)
     assert isinstance(messages, LiveMessages)
     assert texts(messages.items) == ["1", "2"]

@@ -163,7 +163,7 @@ class Context:
         newest_first: list[BaseMessage] = [self.message]
         uid, guid = ("", self._receiver_id) if self._in_group else (self._receiver_id, "")
         before, page = self.message.id, min(n, 100)
-        async for message in self.chat.messages(uid=uid, guid=guid, before=before, limit=page, actions=False):
+        async for message in self.chat.messages(uid=uid, guid=guid, before=before, page_size=page, actions=False):
             if len(newest_first) >= n:
                 break
             if not message.deleted_at:

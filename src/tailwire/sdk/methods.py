@@ -471,7 +471,14 @@ class ClientMethods(CallingClient):
         return await self._calls.messages.get_message(message_id)
 
     def messages(
-        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
+        self,
+        *,
+        uid: str = "",
+        guid: str = "",
+        before: int = 0,
+        after: int = 0,
+        page_size: int = 30,
+        actions: bool = True,
     ) -> AsyncIterator[BaseMessage]:
         """Iterate over the messages of a conversation. Pages are requested as they are needed.
 
@@ -487,17 +494,17 @@ class ClientMethods(CallingClient):
             before: the id of a message; yields the messages before it, newest first. 0 begins with the newest message.
             after: the id of a message; yields the messages after it, oldest first, and ignores `before`. 0 uses
                 `before`.
-            limit: messages per page, 1 to 100.
+            page_size: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
             CometChatException: by the iterator, `ERR_INVALID_ARGUMENT` with both uid and guid;
-                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; `ERR_UID_NOT_FOUND`,
-                `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when the logged-in user is
-                not a member; or another code of the server.
+                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when `page_size` is out of range;
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when
+                the logged-in user is not a member; or another code of the server.
         """
         return self._calls.messages.messages(
-            uid=uid, guid=guid, before=before, after=after, limit=limit, actions=actions
+            uid=uid, guid=guid, before=before, after=after, page_size=page_size, actions=actions
         )
 
     async def start_typing(
@@ -1410,7 +1417,7 @@ class ClientMethods(CallingClient):
         return await self._calls.members.get_online_group_member_count(guids)
 
     def conversations(
-        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", unread: bool = False, limit: int = 30
+        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", unread: bool = False, page_size: int = 30
     ) -> AsyncIterator[Conversation]:
         """Iterate over conversations: pinned ones first, then the newest.
 
@@ -1424,57 +1431,59 @@ class ClientMethods(CallingClient):
         Args:
             conversation_type: `user` for conversations with users only, `group` for those of groups only; "" for both.
             unread: whether to leave out conversations without unread messages.
-            limit: conversations per page, 1 to 50.
+            page_size: conversations per page, 1 to 50.
 
         Raises:
             CometChatException: by the call, `INVALID_CONVERSATION_TYPE` for another type, and
-                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; by the iterator, a
+                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when `page_size` is out of range; by the iterator, a
                 code of the server. The iterator can be used further: its next step repeats the request.
         """
-        return self._calls.listings.conversations(conversation_type=conversation_type, unread=unread, limit=limit)
+        return self._calls.listings.conversations(
+            conversation_type=conversation_type, unread=unread, page_size=page_size
+        )
 
-    def users(self, *, search: str = "", friends_only: bool = False, limit: int = 30) -> AsyncIterator[User]:
+    def users(self, *, search: str = "", friends_only: bool = False, page_size: int = 30) -> AsyncIterator[User]:
         """Iterate over the users of the app. `UsersRequestBuilder` has more filters.
 
         Args:
             search: only users whose name or uid begins with this text; "" for all.
             friends_only: whether to leave out users who are not friends of the logged-in user.
-            limit: users per page, 1 to 100.
+            page_size: users per page, 1 to 100.
 
         Raises:
-            CometChatException: by the call, `ERROR_NON_POSITIVE_LIMIT` and `ERROR_LIMIT_EXCEEDED` when the limit is out
-                of range; by the iterator, a code of the server. The iterator can be used further: its next step repeats
-                the request.
+            CometChatException: by the call, `ERROR_NON_POSITIVE_LIMIT` and `ERROR_LIMIT_EXCEEDED` when `page_size` is
+                out of range; by the iterator, a code of the server. The iterator can be used further: its next step
+                repeats the request.
         """
-        return self._calls.listings.users(search=search, friends_only=friends_only, limit=limit)
+        return self._calls.listings.users(search=search, friends_only=friends_only, page_size=page_size)
 
-    def blocked_users(self, *, direction: BlockDirection = "both", limit: int = 30) -> AsyncIterator[User]:
+    def blocked_users(self, *, direction: BlockDirection = "both", page_size: int = 30) -> AsyncIterator[User]:
         """Iterate over the users with a block between them and the logged-in user.
 
         Args:
             direction: `blockedByMe`, `hasBlockedMe` or `both`.
-            limit: users per page, 1 to 100.
+            page_size: users per page, 1 to 100.
 
         Raises:
             CometChatException: by the call, `INVALID_DIRECTION_VALUE` for another direction; and as for `users`.
         """
-        return self._calls.listings.blocked_users(direction=direction, limit=limit)
+        return self._calls.listings.blocked_users(direction=direction, page_size=page_size)
 
-    def groups(self, *, search: str = "", joined_only: bool = False, limit: int = 30) -> AsyncIterator[Group]:
+    def groups(self, *, search: str = "", joined_only: bool = False, page_size: int = 30) -> AsyncIterator[Group]:
         """Iterate over groups: public ones, those with a password, and private ones that the user has joined.
 
         Args:
             search: only groups whose name or guid begins with this text; "" for all.
             joined_only: whether to leave out groups that the logged-in user has not joined.
-            limit: groups per page, 1 to 100.
+            page_size: groups per page, 1 to 100.
 
         Raises:
             CometChatException: as for `users`.
         """
-        return self._calls.listings.groups(search=search, joined_only=joined_only, limit=limit)
+        return self._calls.listings.groups(search=search, joined_only=joined_only, page_size=page_size)
 
     def group_members(
-        self, guid: str, *, search: str = "", scopes: Sequence[str] = (), limit: int = 30
+        self, guid: str, *, search: str = "", scopes: Sequence[str] = (), page_size: int = 30
     ) -> AsyncIterator[GroupMember]:
         """Iterate over the members of a group.
 
@@ -1482,42 +1491,42 @@ class ClientMethods(CallingClient):
             guid: the guid of the group.
             search: only members whose name or uid begins with this text; "" for all.
             scopes: only members with one of these scopes: `admin`, `moderator`, `participant`; all if empty.
-            limit: members per page, 1 to 100.
+            page_size: members per page, 1 to 100.
 
         Raises:
             CometChatException: by the iterator, `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER`
                 when the logged-in user is not a member; and as for `users`.
         """
-        return self._calls.listings.group_members(guid, search=search, scopes=scopes, limit=limit)
+        return self._calls.listings.group_members(guid, search=search, scopes=scopes, page_size=page_size)
 
-    def banned_group_members(self, guid: str, *, search: str = "", limit: int = 30) -> AsyncIterator[GroupMember]:
+    def banned_group_members(self, guid: str, *, search: str = "", page_size: int = 30) -> AsyncIterator[GroupMember]:
         """Iterate over the users who are banned from a group. Only its owner, admins and moderators may do so.
 
         Args:
             guid: the guid of the group.
             search: only users whose name or uid begins with this text; "" for all.
-            limit: users per page, 1 to 100.
+            page_size: users per page, 1 to 100.
 
         Raises:
             CometChatException: by the iterator, `ERR_GUID_NOT_FOUND` when there is no such group, `ERR_NOT_A_MEMBER`
                 when the logged-in user is not a member, `ERR_GROUP_NO_MODERATOR_SCOPE` when they are only a
                 participant; and as for `users`.
         """
-        return self._calls.listings.banned_group_members(guid, search=search, limit=limit)
+        return self._calls.listings.banned_group_members(guid, search=search, page_size=page_size)
 
-    def reactions(self, message_id: int, *, reaction: str = "", limit: int = 30) -> AsyncIterator[Reaction]:
+    def reactions(self, message_id: int, *, reaction: str = "", page_size: int = 30) -> AsyncIterator[Reaction]:
         """Iterate over the reactions to a message, oldest first.
 
         Args:
             message_id: the id of the message.
             reaction: only reactions with this emoji or word; "" for all.
-            limit: reactions per page, 1 to 100.
+            page_size: reactions per page, 1 to 100.
 
         Raises:
             CometChatException: by the call, `ERROR_INVALID_MESSAGE_ID` when the id is not a positive number; by the
                 iterator, `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; and as for `users`.
         """
-        return self._calls.listings.reactions(message_id, reaction=reaction, limit=limit)
+        return self._calls.listings.reactions(message_id, reaction=reaction, page_size=page_size)
 
     async def register_push_token(
         self, platform: PushPlatforms | str, token: str | Mapping[str, Any], *, provider_id: str | None = None
@@ -1663,7 +1672,11 @@ class ClientMethods(CallingClient):
         return await self._calls.notifications.update_timezone(timezone)
 
     async def live_conversations(
-        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
+        self,
+        *,
+        conversation_type: ReceiverTypeName | Literal[""] = "",
+        page_size: int = 30,
+        most: int = MAX_CONVERSATIONS,
     ) -> LiveConversations:
         """Return a live list of the user's conversations: order, unread counts, last message, and who is typing.
 
@@ -1677,16 +1690,18 @@ class ClientMethods(CallingClient):
 
         Args:
             conversation_type: `user` for conversations with users only, `group` for those of groups only; "" for both.
-            limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
-            most: the maximum number of conversations to keep, 1 to 200; a value below `limit` counts as `limit`. Those
-                that come last are dropped.
+            page_size: the number of conversations to begin with, 1 to 50, and that `more()` adds by default.
+            most: the maximum number of conversations to keep, 1 to 200; a value below `page_size` counts as
+                `page_size`. Those that come last are dropped.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE` for another `conversation_type`; `ERROR_NON_POSITIVE_LIMIT`
-                or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range; `ERR_INVALID_ARGUMENT` if 100 lists are
-                open; `USER_NOT_LOGGED_IN`; or another code of the server.
+                or `ERROR_LIMIT_EXCEEDED` if `page_size` or `most` is out of range; `ERR_INVALID_ARGUMENT` if 100 lists
+                are open; `USER_NOT_LOGGED_IN`; or another code of the server.
         """
-        return await self._calls.live.live_conversations(conversation_type=conversation_type, limit=limit, most=most)
+        return await self._calls.live.live_conversations(
+            conversation_type=conversation_type, page_size=page_size, most=most
+        )
 
     async def live_messages(
         self,
@@ -1695,7 +1710,7 @@ class ClientMethods(CallingClient):
         guid: str = "",
         parent_message_id: int = 0,
         replies: bool = False,
-        limit: int = 30,
+        page_size: int = 30,
         most: int = MAX_MESSAGES,
     ) -> LiveMessages:
         """Return a live list of the messages of a conversation, followed by the user's queued ones.
@@ -1710,17 +1725,17 @@ class ClientMethods(CallingClient):
                 the whole conversation.
             replies: whether a list of a conversation includes the replies in threads. If not, each message still has
                 its `reply_count`.
-            limit: the initial number of messages, 1 to 100; `older()` reads further back.
-            most: the maximum number of messages to keep, 1 to 1,000; a value below `limit` counts as `limit`. The
-                oldest are dropped when newer ones arrive.
+            page_size: the number of messages to begin with, 1 to 100, and that `older()` adds by default.
+            most: the maximum number of messages to keep, 1 to 1,000; a value below `page_size` counts as `page_size`.
+                The oldest are dropped when newer ones arrive.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
                 are open; `ERROR_INVALID_MESSAGE_ID` if `parent_message_id` is not a message id;
-                `ERROR_NON_POSITIVE_LIMIT` or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range;
+                `ERROR_NON_POSITIVE_LIMIT` or `ERROR_LIMIT_EXCEEDED` if `page_size` or `most` is out of range;
                 `USER_NOT_LOGGED_IN`; `ERR_UID_NOT_FOUND` or `ERR_GUID_NOT_FOUND` if there is no such user or group;
                 `ERR_NOT_A_MEMBER` if the user is not in the group; or another code of the server.
         """
         return await self._calls.live.live_messages(
-            uid=uid, guid=guid, parent_message_id=parent_message_id, replies=replies, limit=limit, most=most
+            uid=uid, guid=guid, parent_message_id=parent_message_id, replies=replies, page_size=page_size, most=most
         )

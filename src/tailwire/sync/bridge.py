@@ -181,7 +181,14 @@ class Bridge(FactoryCalls, Closable):
         return Iterating(self._handle, source, "events", limit, ends=True, close=acknowledged.close)
 
     def messages(
-        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
+        self,
+        *,
+        uid: str = "",
+        guid: str = "",
+        before: int = 0,
+        after: int = 0,
+        page_size: int = 30,
+        actions: bool = True,
     ) -> Iterating[BaseMessage]:
         """Return an iterator over the messages of a conversation. It fetches a page whenever it needs one.
 
@@ -190,12 +197,12 @@ class Bridge(FactoryCalls, Closable):
             guid: the conversation of this group.
             before: return messages with a lower id than this, newest first; 0 to start with the newest message.
             after: return messages with a higher id than this, oldest first. If it is above 0, `before` has no effect.
-            limit: the number of messages in a page, 1 to 100.
+            page_size: the number of messages in a page, 1 to 100.
             actions: whether to include `Action` messages about edits, deletions and members.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` if `uid` and `guid` are both given; `ERROR_NON_POSITIVE_LIMIT` or
-                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server. This may also be
+                `ERROR_LIMIT_EXCEEDED` if `page_size` is out of range; or another code of the server. This may also be
                 raised during the iteration. The iterator can be continued: it requests the same page again.
             TimeoutError: raised during the iteration if a page took longer than the client's timeout. The iterator can
                 be continued: it waits for the same page.
@@ -207,7 +214,7 @@ class Bridge(FactoryCalls, Closable):
             newer = 0 if last is None else last.id if after > 0 else 0
             older = 0 if last is None or newer else last.id
             return chat.messages(
-                uid=uid, guid=guid, before=older or before, after=newer or after, limit=limit, actions=actions
+                uid=uid, guid=guid, before=older or before, after=newer or after, page_size=page_size, actions=actions
             )
 
         source = self._run("messages", lambda: read_after(None))

@@ -98,7 +98,11 @@ class FactoryCalls(BlockingProxy):
         return [self._proxy(OutboxEntry, entry) for entry in listed]
 
     def live_conversations(
-        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
+        self,
+        *,
+        conversation_type: ReceiverTypeName | Literal[""] = "",
+        page_size: int = 30,
+        most: int = MAX_CONVERSATIONS,
     ) -> LiveConversations:
         """Return a list of the user's conversations that is kept up to date.
 
@@ -112,14 +116,14 @@ class FactoryCalls(BlockingProxy):
 
         Args:
             conversation_type: only conversations with a `user`, or of a `group`; both by default.
-            limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
+            page_size: the number of conversations to begin with, 1 to 50, and that `more()` adds by default.
             most: the maximum number of conversations to keep, up to 200.
 
         Raises:
             CometChatException: as for `ChatClient.live_conversations`.
             TimeoutError: the call took longer than the client's timeout.
         """
-        named = {"conversation_type": conversation_type, "limit": limit, "most": most}
+        named = {"conversation_type": conversation_type, "page_size": page_size, "most": most}
         return cast(LiveConversations, self._call("live_conversations", (), named))
 
     def live_messages(
@@ -129,7 +133,7 @@ class FactoryCalls(BlockingProxy):
         guid: str = "",
         parent_message_id: int = 0,
         replies: bool = False,
-        limit: int = 30,
+        page_size: int = 30,
         most: int = MAX_MESSAGES,
     ) -> LiveMessages:
         """Return a list of the messages of a conversation, followed by queued ones, that is kept up to date.
@@ -139,7 +143,7 @@ class FactoryCalls(BlockingProxy):
             guid: the conversation of this group.
             parent_message_id: only the replies in the thread of the message with this id; 0 for the conversation.
             replies: whether the messages of a conversation include the replies in threads.
-            limit: the initial number of messages, 1 to 100; `older()` reads further back.
+            page_size: the number of messages to begin with, 1 to 100, and that `older()` adds by default.
             most: the maximum number of messages to keep, up to 1,000; the oldest are dropped when newer ones arrive.
 
         Raises:
@@ -147,7 +151,7 @@ class FactoryCalls(BlockingProxy):
             TimeoutError: the call took longer than the client's timeout.
         """
         named = {"uid": uid, "guid": guid, "parent_message_id": parent_message_id, "replies": replies}
-        return cast(LiveMessages, self._call("live_messages", (), {**named, "limit": limit, "most": most}))
+        return cast(LiveMessages, self._call("live_messages", (), {**named, "page_size": page_size, "most": most}))
 
     @property
     def connection(self) -> Connection:

@@ -128,18 +128,18 @@ class LiveConversations(LiveList[LiveConversation]):
         """Whether the list contains all conversations, so that `more()` would add none."""
         return cast(bool, self._target.complete)
 
-    def more(self, limit: int = 0) -> int:
+    def more(self, count: int = 0) -> int:
         """Read the next conversations from the server, and return how many were added to the list.
 
         Args:
-            limit: how many to read, 1 to 50; 0 for as many as when the list was created.
+            count: how many to read, 1 to 50; 0 for as many as when the list was created.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
-                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
+                `ERROR_LIMIT_EXCEEDED` if `count` is out of range; or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
-        return cast(int, self._call("more", (limit,), {}))
+        return cast(int, self._call("more", (count,), {}))
 
 
 class LiveMessages(LiveList[LiveMessage]):
@@ -166,18 +166,18 @@ class LiveMessages(LiveList[LiveMessage]):
         """
         return cast(bool, self._target.gone)
 
-    def older(self, limit: int = 0) -> int:
+    def older(self, count: int = 0) -> int:
         """Read older messages from the server, and return how many were added to the list.
 
         Args:
-            limit: how many to read, 1 to 100; 0 for as many as when the list was created.
+            count: how many to read, 1 to 100; 0 for as many as when the list was created.
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
-                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
+                `ERROR_LIMIT_EXCEEDED` if `count` is out of range; or another code of the server.
             TimeoutError: the call took longer than the client's timeout.
         """
-        return cast(int, self._call("older", (limit,), {}))
+        return cast(int, self._call("older", (count,), {}))
 
     def _as_blocking(self, item: LiveMessage) -> LiveMessage:
         if item.entry is None:

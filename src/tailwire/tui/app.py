@@ -110,7 +110,7 @@ class ChatApp(App[None]):
             await chat.init()
             async with asyncio.timeout(LOGIN_TIMEOUT_SECONDS):
                 await self._log_in(chat, profile, secret)
-            conversations = await chat.live_conversations(limit=50)
+            conversations = await chat.live_conversations(page_size=50)
             self._profiles.use(profile)
         except CometChatException as e:
             await chat.aclose()

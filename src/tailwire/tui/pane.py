@@ -116,7 +116,7 @@ class Pane(Vertical):
         """
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
-        opening = client.live_messages(**other, parent_message_id=place.parent, limit=OLDER_PAGE_SIZE)
+        opening = client.live_messages(**other, parent_message_id=place.parent, page_size=OLDER_PAGE_SIZE)
         live = await opening if preparation is None else (await asyncio.gather(opening, preparation))[0]
         first = self._client is None
         if self.place is not None and self._editing is None:

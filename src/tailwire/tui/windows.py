@@ -62,8 +62,8 @@ class Windows:
             return found
         keys = {choice.value.key for choice in found}
         for note, entities in (
-            ("user", self.chat.users(search=typed.strip(), limit=MAX_FOUND_ENTRIES)),
-            ("group", self.chat.groups(search=typed.strip(), limit=MAX_FOUND_ENTRIES)),
+            ("user", self.chat.users(search=typed.strip(), page_size=MAX_FOUND_ENTRIES)),
+            ("group", self.chat.groups(search=typed.strip(), page_size=MAX_FOUND_ENTRIES)),
         ):
             count = 0
             async for entity in entities:

@@ -267,8 +267,8 @@ CATALOGUE: dict[str, Entry] = {
     "NOT_ENOUGH_PARAMETERS": Entry(
         0, "fetch_next() needs a message id, a timestamp or updated_after.", "Set one of them in the builder."
     ),
-    "ERROR_NON_POSITIVE_LIMIT": Entry(0, "The limit is not positive.", "Use a limit from 1 to 100."),
-    "ERROR_LIMIT_EXCEEDED": Entry(0, "The limit is too large.", "Use a limit from 1 to 100."),
+    "ERROR_NON_POSITIVE_LIMIT": Entry(0, "The limit is not positive.", "Use a number from 1 to 100."),
+    "ERROR_LIMIT_EXCEEDED": Entry(0, "The limit is too large.", "Use a number from 1 to 100."),
     "INVALID_CONVERSATION_TYPE": Entry(0, "The conversation type is not valid.", "Use user or group."),
     "CONVERSATION_NOT_FOUND": Entry(0, "The message does not name its conversation.", "Use get_conversation()."),
     "INVALID_REASON_ID": Entry(0, "The reason does not exist.", "Use one of get_flag_reasons()."),

@@ -77,9 +77,9 @@ def checked_limit(limit: int, most: int = 100) -> int:
         CometChatException: `ERROR_NON_POSITIVE_LIMIT` below 1; `ERROR_LIMIT_EXCEEDED` above `most`.
     """
     if limit <= 0:
-        raise failure("ERROR_NON_POSITIVE_LIMIT", f"Use a limit from 1 to {most}.")
+        raise failure("ERROR_NON_POSITIVE_LIMIT", f"Use a number from 1 to {most}.")
     if limit > most:
-        raise failure("ERROR_LIMIT_EXCEEDED", f"Use a limit from 1 to {most}.")
+        raise failure("ERROR_LIMIT_EXCEEDED", f"Use a number from 1 to {most}.")
     return limit
 
 

@@ -199,7 +199,14 @@ class MessageCalls:
         return await self._parts.requests.fetch(message_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
     async def messages(
-        self, *, uid: str = "", guid: str = "", before: int = 0, after: int = 0, limit: int = 30, actions: bool = True
+        self,
+        *,
+        uid: str = "",
+        guid: str = "",
+        before: int = 0,
+        after: int = 0,
+        page_size: int = 30,
+        actions: bool = True,
     ) -> AsyncIterator[BaseMessage]:
         """Iterate over the messages of a conversation. Pages are requested as they are needed.
 
@@ -215,22 +222,22 @@ class MessageCalls:
             before: the id of a message; yields the messages before it, newest first. 0 begins with the newest message.
             after: the id of a message; yields the messages after it, oldest first, and ignores `before`. 0 uses
                 `before`.
-            limit: messages per page, 1 to 100.
+            page_size: messages per page, 1 to 100.
             actions: whether to include the messages about edits, deletions and membership (`Action`).
 
         Raises:
             CometChatException: by the iterator, `ERR_INVALID_ARGUMENT` with both uid and guid;
-                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when the limit is out of range; `ERR_UID_NOT_FOUND`,
-                `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when the logged-in user is
-                not a member; or another code of the server.
+                `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when `page_size` is out of range;
+                `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when
+                the logged-in user is not a member; or another code of the server.
         """
         if uid and guid:
             raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")
-        checked_limit(limit)
+        checked_limit(page_size)
         newer = after > 0
         cursor = after if newer else before
         while True:
-            query: dict[str, Any] = {"per_page": limit, "affix": "append" if newer else "prepend"}
+            query: dict[str, Any] = {"per_page": page_size, "affix": "append" if newer else "prepend"}
             if cursor:
                 query["id"] = cursor
             if not actions:

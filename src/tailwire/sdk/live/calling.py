@@ -79,7 +79,11 @@ class LiveCalls:
         self._lists = lists
 
     async def live_conversations(
-        self, *, conversation_type: ReceiverTypeName | Literal[""] = "", limit: int = 30, most: int = MAX_CONVERSATIONS
+        self,
+        *,
+        conversation_type: ReceiverTypeName | Literal[""] = "",
+        page_size: int = 30,
+        most: int = MAX_CONVERSATIONS,
     ) -> LiveConversations:
         """Return a live list of the user's conversations: order, unread counts, last message, and who is typing.
 
@@ -93,22 +97,22 @@ class LiveCalls:
 
         Args:
             conversation_type: `user` for conversations with users only, `group` for those of groups only; "" for both.
-            limit: the initial number of conversations, 1 to 50; `more()` reads further ones.
-            most: the maximum number of conversations to keep, 1 to 200; a value below `limit` counts as `limit`. Those
-                that come last are dropped.
+            page_size: the number of conversations to begin with, 1 to 50, and that `more()` adds by default.
+            most: the maximum number of conversations to keep, 1 to 200; a value below `page_size` counts as
+                `page_size`. Those that come last are dropped.
 
         Raises:
             CometChatException: `INVALID_CONVERSATION_TYPE` for another `conversation_type`; `ERROR_NON_POSITIVE_LIMIT`
-                or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range; `ERR_INVALID_ARGUMENT` if 100 lists are
-                open; `USER_NOT_LOGGED_IN`; or another code of the server.
+                or `ERROR_LIMIT_EXCEEDED` if `page_size` or `most` is out of range; `ERR_INVALID_ARGUMENT` if 100 lists
+                are open; `USER_NOT_LOGGED_IN`; or another code of the server.
         """
         uid = self._parts.sessions.require().uid
         if conversation_type not in ("", "user", "group"):
             raise failure("INVALID_CONVERSATION_TYPE")
-        checked_limit(limit, PAGE_SIZE)
-        most = max(limit, checked_limit(most, MAX_CONVERSATIONS))
+        checked_limit(page_size, PAGE_SIZE)
+        most = max(page_size, checked_limit(most, MAX_CONVERSATIONS))
         live = LiveConversations(
-            self._parts.requests, self._lists, uid, kind=str(conversation_type), limit=limit, most=most
+            self._parts.requests, self._lists, uid, kind=str(conversation_type), page_size=page_size, most=most
         )
         return await _open_list(live)
 
@@ -119,7 +123,7 @@ class LiveCalls:
         guid: str = "",
         parent_message_id: int = 0,
         replies: bool = False,
-        limit: int = 30,
+        page_size: int = 30,
         most: int = MAX_MESSAGES,
     ) -> LiveMessages:
         """Return a live list of the messages of a conversation, followed by the user's queued ones.
@@ -134,28 +138,28 @@ class LiveCalls:
                 the whole conversation.
             replies: whether a list of a conversation includes the replies in threads. If not, each message still has
                 its `reply_count`.
-            limit: the initial number of messages, 1 to 100; `older()` reads further back.
-            most: the maximum number of messages to keep, 1 to 1,000; a value below `limit` counts as `limit`. The
-                oldest are dropped when newer ones arrive.
+            page_size: the number of messages to begin with, 1 to 100, and that `older()` adds by default.
+            most: the maximum number of messages to keep, 1 to 1,000; a value below `page_size` counts as `page_size`.
+                The oldest are dropped when newer ones arrive.
 
         Raises:
             CometChatException: `ERR_INVALID_ARGUMENT` unless exactly one of `uid` and `guid` is given, or if 100 lists
                 are open; `ERROR_INVALID_MESSAGE_ID` if `parent_message_id` is not a message id;
-                `ERROR_NON_POSITIVE_LIMIT` or `ERROR_LIMIT_EXCEEDED` if `limit` or `most` is out of range;
+                `ERROR_NON_POSITIVE_LIMIT` or `ERROR_LIMIT_EXCEEDED` if `page_size` or `most` is out of range;
                 `USER_NOT_LOGGED_IN`; `ERR_UID_NOT_FOUND` or `ERR_GUID_NOT_FOUND` if there is no such user or group;
                 `ERR_NOT_A_MEMBER` if the user is not in the group; or another code of the server.
         """
         me = self._parts.sessions.require().uid
         if bool(uid) == bool(guid) or not isinstance(uid or guid, str):
             raise failure("ERR_INVALID_ARGUMENT", "Give either uid or guid, as a string.")
-        checked_limit(limit)
-        most = max(limit, checked_limit(most, MAX_MESSAGES))
+        checked_limit(page_size)
+        most = max(page_size, checked_limit(most, MAX_MESSAGES))
         thread = checked_id(parent_message_id) if parent_message_id else 0
         place: dict[str, Any] = {"thread": thread} if thread else {"uid": uid} if uid else {"guid": guid}
         state = MessageList(
             me, "user" if uid else "group", uid or guid, parent=thread, replies=bool(replies), most=most
         )
-        live = LiveMessages(self._parts.requests, self._lists, me, state, place, limit)
+        live = LiveMessages(self._parts.requests, self._lists, me, state, place, page_size)
         if self._parts.outbox is not None:
             for entry in self._parts.outbox.entries:
                 live._update_queued(entry)

@@ -36,11 +36,13 @@ class LiveConversations(LiveList[LiveConversation]):
     Each item has `key`, `conversation` (a `Conversation`) and `typing` (the users who are typing there).
     """
 
-    def __init__(self, requests: UserRequests, lists: OpenLists, uid: str, *, kind: str, limit: int, most: int) -> None:
+    def __init__(
+        self, requests: UserRequests, lists: OpenLists, uid: str, *, kind: str, page_size: int, most: int
+    ) -> None:
         super().__init__(lists, uid, requests.chance)
         self._requests = requests
         self._kind = kind
-        self._limit = limit
+        self._page_size = page_size
         self._most = most
         self._state = ConversationList(uid, kind, most)
 
@@ -49,11 +51,11 @@ class LiveConversations(LiveList[LiveConversation]):
         """Whether the list contains all conversations of the user, so that `more()` finds no further ones."""
         return self._state.complete
 
-    async def more(self, limit: int = 0) -> int:
+    async def more(self, count: int = 0) -> int:
         """Request the conversations that follow the last one in the list, and append them.
 
         Args:
-            limit: the number of conversations to add, 1 to 50; 0 for the initial number (`limit` of
+            count: the number of conversations to add, 1 to 50; 0 for as many as the list began with (`page_size` of
                 `live_conversations`).
 
         Returns:
@@ -61,11 +63,11 @@ class LiveConversations(LiveList[LiveConversation]):
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
-                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
+                `ERROR_LIMIT_EXCEEDED` if `count` is out of range; or another code of the server.
         """
         check_open(self)
         before = len(self._state)
-        wanted = min(checked_limit(limit, PAGE_SIZE) if limit else self._limit, self._most - before)
+        wanted = min(checked_limit(count, PAGE_SIZE) if count else self._page_size, self._most - before)
         if self.complete or wanted <= 0:
             return 0
         await self._request(lambda: self._read_more(wanted))
@@ -90,7 +92,7 @@ class LiveConversations(LiveList[LiveConversation]):
         return readable(conversation_from_wire, listed, "a conversation"), len(listed) < size
 
     async def _read_all(self) -> Callable[[], None]:
-        wanted, number, complete = max(len(self._state), self._limit), 1, False
+        wanted, number, complete = max(len(self._state), self._page_size), 1, False
         size = min(wanted, PAGE_SIZE)
         found: dict[str, Conversation] = {}
         while not complete and (number - 1) * size < wanted:

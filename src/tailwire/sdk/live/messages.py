@@ -42,13 +42,19 @@ class LiveMessages(LiveList[LiveMessage]):
     """
 
     def __init__(
-        self, requests: UserRequests, lists: OpenLists, uid: str, state: MessageList, place: dict[str, Any], limit: int
+        self,
+        requests: UserRequests,
+        lists: OpenLists,
+        uid: str,
+        state: MessageList,
+        place: dict[str, Any],
+        page_size: int,
     ) -> None:
         super().__init__(lists, uid, requests.chance)
         self._requests = requests
         self._state = state
         self._place = place
-        self._limit = limit
+        self._page_size = page_size
         self._gap: int | None = None  # messages after this id may be missing; None if none can be
         self._sure = 0  # while disconnected: the newest id when the connection was lost, up to which nothing is missing
 
@@ -70,11 +76,12 @@ class LiveMessages(LiveList[LiveMessage]):
         """
         return self._state.gone
 
-    async def older(self, limit: int = 0) -> int:
+    async def older(self, count: int = 0) -> int:
         """Request the messages before the oldest one in the list, and prepend them.
 
         Args:
-            limit: the number of messages to add, 1 to 100; 0 for the initial number (`limit` of `live_messages`).
+            count: the number of messages to add, 1 to 100; 0 for as many as the list began with (`page_size` of
+                `live_messages`).
 
         Returns:
             The number of messages added. It is 0 if there are no older messages, or the list holds its maximum. It may
@@ -83,11 +90,11 @@ class LiveMessages(LiveList[LiveMessage]):
 
         Raises:
             CometChatException: `LIVE_LIST_CLOSED` if the list is closed; `ERROR_NON_POSITIVE_LIMIT` or
-                `ERROR_LIMIT_EXCEEDED` if `limit` is out of range; or another code of the server.
+                `ERROR_LIMIT_EXCEEDED` if `count` is out of range; or another code of the server.
         """
         check_open(self)
         before = len(self._state)
-        wanted = min(checked_limit(limit, PAGE_SIZE) if limit else self._limit, self._state.capacity())
+        wanted = min(checked_limit(count, PAGE_SIZE) if count else self._page_size, self._state.capacity())
         if self.complete or wanted <= 0:
             return 0
         await self._request(lambda: self._read_older(wanted))
@@ -133,7 +140,7 @@ class LiveMessages(LiveList[LiveMessage]):
         return filters
 
     async def _read_all(self) -> Callable[[], None]:
-        wanted = min(max(len(self._state), self._limit), MAX_REREAD_MESSAGES)
+        wanted = min(max(len(self._state), self._page_size), MAX_REREAD_MESSAGES)
         found, first, complete = await self._read(0, wanted, min(wanted, PAGE_SIZE))
 
         def take() -> None:
