@@ -118,13 +118,13 @@ def run() -> list[str]:
         for measure, results in zip((measure_bare, measure_nats, measure_node), others.values(), strict=True):
             measure(results, size)
     lines = [
-        f"### Fan-out: one message of {size} bytes to 1000 sockets of a group",
+        f"### Fan-out: one message of {size} bytes to {SOCKETS} sockets of a group",
         "",
         "A message is on its way until all sockets have it. Deliveries/s, server on one core; in brackets: thousands per second of "
         "the server's CPU time; then p50 / p99 in ms from the send to the delivery, and the part of its core that the load used.",
         "",
-        "| | 1 in flight | 4 | 16 |",
-        "| --- | --- | --- | --- |",
+        f"| messages in flight | {' | '.join(map(str, IN_FLIGHT))} |",
+        f"| --- {'| --- ' * len(IN_FLIGHT)}|",
     ]
     for name, results in {"Tailwire: POST, stored, delivered": mine, **others}.items():
         cells = []

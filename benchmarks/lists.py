@@ -97,19 +97,19 @@ def lists(store: Any) -> list[tuple[str, Callable[..., Any], Callable[..., Any],
     last = f"{ROWS - SIZE:07}"
     behind, named = ROWS - SIZE, ROWS - 1 - 1000 * SIZE  # as many rows follow among those with the last name
     return [
-        ("users, newest last", lambda at: store.users.read_on(UserFilter(sort_by="createdAt", limit=SIZE), at),
+        ("users, newest last", lambda at: store.users.list_after(UserFilter(sort_by="createdAt", limit=SIZE), at),
          lambda offset: store.users.find(UserFilter(sort_by="createdAt", limit=SIZE, offset=offset)),
          (behind, f"user-{last}")),
-        ("users by name", lambda at: store.users.read_on(UserFilter(limit=SIZE), at),
+        ("users by name", lambda at: store.users.list_after(UserFilter(limit=SIZE), at),
          lambda offset: store.users.find(UserFilter(limit=SIZE, offset=offset)), ("Person 999", f"user-{named:07}")),
-        ("groups by name", lambda at: store.groups.read_on(GroupFilter(limit=SIZE), at),
+        ("groups by name", lambda at: store.groups.list_after(GroupFilter(limit=SIZE), at),
          lambda offset: store.groups.find(GroupFilter(limit=SIZE, offset=offset)), ("Group 999", f"group-{named:07}")),
         ("failed deliveries of a webhook",
-         lambda at: store.deliveries.read_on("crm", failed=True, position=at, limit=SIZE),
+         lambda at: store.deliveries.list_after("crm", failed=True, position=at, limit=SIZE),
          lambda offset: store.deliveries.find("crm", failed=True, limit=SIZE, offset=offset), (0, SIZE + 1)),
-        ("failed notifications", lambda at: store.notifications.read_on("failed", "", at, SIZE),
+        ("failed notifications", lambda at: store.notifications.list_after("failed", "", at, SIZE),
          lambda offset: store.notifications.list_failed(limit=SIZE, offset=offset), (0, SIZE + 1)),
-        ("reported messages", lambda at: store.annotations.flags_after(at, SIZE),
+        ("reported messages", lambda at: store.annotations.reports_after(at, SIZE),
          lambda offset: store.annotations.list_reports(limit=SIZE, offset=offset), (0, SIZE + 1, f"user-{SIZE + 1:07}")),
     ]  # fmt: skip
 
