@@ -42,7 +42,9 @@ async def until(condition) -> None:
 
 
 async def sleepers(watcher) -> int:
-    return await watcher.fetchval("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(%'")
+    return await watcher.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'SELECT pg_sleep(%'"
+    )
 
 
 async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connection_is_kept(postgres_url):
@@ -56,9 +58,8 @@ async def test_read_beyond_the_deadline_is_refused_with_advice_and_the_connectio
     with pytest.raises(Refused, match="ERR_QUERY_TOO_BROAD"):
         await database.page("SELECT count(*) FROM pg_sleep(5)", "SELECT 1", (), ())
     assert tuple(await database.first_row("SELECT 1")) == (1,)
-    assert await database.rows("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'tailwire reader'") == [
-        (1,)
-    ]
+    readers = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'tailwire reader'"
+    assert await database.rows(readers) == [(1,)]
     await database.close()
 
 
@@ -135,10 +136,11 @@ async def test_write_whose_connection_is_lost_is_refused_and_not_repeated(postgr
     database = await Database.open(postgres_url)
     watcher = await asyncpg.connect(postgres_url)
     adding = of("alice", database.run("INSERT INTO roles SELECT 'b', 'B', NULL, NULL, NULL, 0, 0 FROM pg_sleep(5)", ()))
-    asking = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'INSERT INTO roles SELECT%'"
+    asking = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'INSERT INTO roles SELECT%'"
     await until(lambda: watcher.fetchval(asking))
     await watcher.fetchval(
-        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = 'tailwire reader'"
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+        " WHERE application_name = 'tailwire reader' AND datname = current_database()"
     )
     with pytest.raises(Refused) as caught:
         await adding
@@ -205,7 +207,10 @@ async def test_one_user_has_one_long_read_at_a_time(postgres_url):
 async def test_cancelled_long_read_keeps_its_connection(postgres_url):
     database = await Database.open(postgres_url)
     watcher = await asyncpg.connect(postgres_url)
-    backends = "SELECT array_agg(pid) FROM pg_stat_activity WHERE application_name = 'tailwire reader'"
+    backends = (
+        "SELECT array_agg(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'tailwire reader' AND datname = current_database()"
+    )
     (pid,) = await watcher.fetchval(backends)
     reading = of("alice", database.long_rows(SLEEP, {"seconds": 0.2}))
     await until(lambda: sleepers(watcher))

@@ -105,12 +105,6 @@ async def test_every_call_of_the_connection_behind_an_intermediary_ends_as_docum
     assert ended == {name: expected for name, _, expected in made}
 
 
-async def test_wait_disconnected_raises_a_timeout_error_while_connected(stage: Stage):
-    alice = await stage.enter("alice")
-    with pytest.raises(TimeoutError, match="connected"):
-        await alice.chat.wait_disconnected(5)
-
-
 DATA: Mapping[str, Any] = {
     "null": None, "a number": 7, "a text": "hello", "an empty list": [], "an empty object": {}, "numbers": [7, 8],
     "nothings": [None], "empty objects": [{}], "lists": [[]],

@@ -796,11 +796,3 @@ async def test_login_of_the_saved_user_needs_no_network(stage: Stage):
     await again.wait_connected()
     await alice.say("bob", "hello")
     await again.ears.until(lambda: again.ears.texts == ["hello"])
-
-
-@spec("C12")
-async def test_login_of_the_saved_user_connects_again_after_disconnect(stage: Stage):
-    bob = await stage.enter("bob")
-    await bob.chat.disconnect()
-    await bob.chat.login("bob", auth_key=stage.server.auth_key)
-    await bob.wait_connected()
