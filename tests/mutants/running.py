@@ -130,10 +130,15 @@ class Reach:
     lines: dict[str, dict[int, list[str]]]
 
     def of(self, path: str, first: int, last: int, users: Iterable[tuple[str, int]] = ()) -> list[str]:
-        """Return the tests that execute one of the lines, the quickest first.
+        """Return the tests that may notice a change of some lines of a file, the most promising first.
 
-        What is executed by an import, which has no lines here, concerns all tests: first those that execute a line
-        of its users, and then those that execute a function of the module.
+        Args:
+            path: the file.
+            first: the first line, within a function: the tests that execute one of the lines are returned, the quickest
+                first. 0 for code that an import executes: all tests are returned.
+            last: the last line.
+            users: files and lines that use the names which that import defines. Tests that execute one of these come
+                first, then those that execute any function of the file; among equals the quickest.
         """
         lines = self.lines.get(path, {})
         if first:

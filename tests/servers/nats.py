@@ -25,7 +25,7 @@ def program() -> str:
 
 
 class NatsServer:
-    """One server, always at the same port.
+    """A NATS server in a process of its own, at the same port after each start.
 
     Args:
         arguments: further arguments of the program, besides its address.

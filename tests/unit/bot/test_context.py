@@ -61,10 +61,10 @@ def test_history_returns_the_last_messages_of_the_conversation():
         await ctx.reply(f"re {ctx.text}")
 
     with bot_test(bot) as chat:
-        for text in ("a", "b"):
+        for text in ("a", "b", "d"):
             chat.say(text)
         chat.say("c", group="team")
-    assert seen == [["a"], ["a", "re a", "b"], ["c"]]
+    assert seen == [["a"], ["a", "re a", "b"], ["b", "re b", "d"], ["c"]]
 
 
 def test_history_of_no_messages_is_refused():

@@ -121,7 +121,7 @@ def known_id(details: Any, below: int) -> int:
     return known if isinstance(known, int) and 0 < known < below else 0
 
 
-def mark_of(listed: list[Any], socket_mark: str) -> str:
+def checked_mark(listed: list[Any], socket_mark: str) -> str:
     """Return the mark in a response, which identifies the run of the server; "" if there is none.
 
     Args:

@@ -272,7 +272,7 @@ class Incoming:
             listed_changes = missed.changes_in(newest)
             known = listed_changes.known if listed_changes is not None else None
             last_id = max([*map(history.id_of, newest), until_of(newest)])
-            mark = history.mark_of(newest, self._mark if self._connected else "")
+            mark = history.checked_mark(newest, self._mark if self._connected else "")
             return catch_up.on_latest(self._machine, last_id, self._store, mark, known)
         begun = self._loop.time()
         position = self._machine.position
@@ -299,7 +299,7 @@ class Incoming:
         gone = [n for n, m in messages if isinstance(m, BaseMessage) and m.deleted_at and not isinstance(m, Action)]
         changed = missed.changes_in(listed)
         self._has_change_log = changed is not None and position is not None and position.changes is not None
-        mark = history.mark_of(listed, self._mark if self._connected else "")
+        mark = history.checked_mark(listed, self._mark if self._connected else "")
         return catch_up.on_page(
             self._machine,
             messages,

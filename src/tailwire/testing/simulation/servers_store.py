@@ -149,7 +149,7 @@ class SharedStore:
 
     # `LogReader`.
 
-    async def _answer(self) -> None:
+    async def _wait_for_answer(self) -> None:
         await asyncio.sleep(self._chance.choice(READ_SECONDS))
         if self.fails:
             raise Refused("ERR_UNAVAILABLE")
@@ -162,7 +162,7 @@ class SharedStore:
         """
         oldest = min(self._memberships, default=0)
         look = Look(max((*self._messages, *self._memberships), default=0), oldest, self.servers(), self._number)
-        await self._answer()
+        await self._wait_for_answer()
         return look
 
     async def read(self, after: int, up_to: int) -> LogPage:
@@ -223,7 +223,7 @@ class SharedStore:
         found = [row for n, row in sorted(self.entries.items()) if after < n <= up_to]
         if len(found) > ROWS_PER_PAGE:
             found, up_to = found[:ROWS_PER_PAGE], found[ROWS_PER_PAGE - 1].number
-        await self._answer()
+        await self._wait_for_answer()
         return found, up_to
 
     async def receivers(self, number: int, uids: Sequence[str]) -> list[tuple[str, int | None]]:
@@ -242,7 +242,7 @@ class SharedStore:
         """
         row = self.entries.get(number)
         found = [(uid, self._until(row, uid)) for uid in uids if row is not None and self.concerns(row, uid)]
-        await self._answer()
+        await self._wait_for_answer()
         return found
 
     def _until(self, row: ChangeRow, uid: str) -> int | None:

@@ -226,7 +226,7 @@ async def test_provider_is_paused_without_an_access_token(tmp_path):
     assert not fake.sent
 
 
-async def test_answers_that_are_not_json_or_endless_are_refused_or_tried_later(tmp_path):
+async def test_answers_in_another_form_or_too_long_are_refused_or_tried_later_by_their_status(tmp_path):
     async with FakeFcm() as fake:
         fake.answers = [(400, ["x"], {}), (500, "y" * 200_000, {}), (404, "no such page", {})]
         refused, later, lost = await send_all(fake, tmp_path, *[notification()] * 3)
