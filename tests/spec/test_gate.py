@@ -233,8 +233,8 @@ async def test_invalid_arguments_fail_before_any_request(stage: Stage):
 
     for call, code in (
         (lambda: read_history(uid="bob", guid="team"), "ERR_INVALID_ARGUMENT"),
-        (lambda: read_history(uid="bob", limit=0), "ERROR_NON_POSITIVE_LIMIT"),
-        (lambda: read_history(uid="bob", limit=1000), "ERROR_LIMIT_EXCEEDED"),
+        (lambda: read_history(uid="bob", page_size=0), "ERROR_NON_POSITIVE_LIMIT"),
+        (lambda: read_history(uid="bob", page_size=1000), "ERROR_LIMIT_EXCEEDED"),
         (lambda: chat.get_message(0), "ERROR_INVALID_MESSAGE_ID"),
         (lambda: chat.get_message("abc"), "ERROR_INVALID_MESSAGE_ID"),
         (lambda: chat.delete_message(-1), "ERROR_INVALID_MESSAGE_ID"),
