@@ -79,6 +79,7 @@ class FrameDecoder:
 
     Attributes:
         receipts_blocked: whether the server accepts no receipts at present, because of its load.
+        uid: the uid of the logged-in user. Frames that this user caused with this device are ignored (S27).
     """
 
     def __init__(
@@ -100,6 +101,7 @@ class FrameDecoder:
         self._throttled = throttled
         self._token_answered = token_answered
         self.receipts_blocked: bool = False
+        self.uid: str = ""
 
     def handle(self, text: str | bytes) -> float | None:
         """Handle a frame.
@@ -115,11 +117,15 @@ class FrameDecoder:
             if handler is None:
                 if kind is None and frame.get("action") == "pong":
                     self._pong()
-            elif frame.get("deviceId") != self._device or kind == FrameType.AUTH:  # a reply names its own device
+            elif kind == FrameType.AUTH or not self._is_own(frame):  # a reply names its own device
                 return handler(self, frame)
         except DECODING_ERRORS as error:
             log.warning("a frame cannot be read: %s", error)
         return None
+
+    def _is_own(self, frame: Frame) -> bool:
+        # The name of the device is chosen by the sender, and everybody sees it: another user may use it as well.
+        return frame.get("deviceId") == self._device and frame.get("sender") == self.uid
 
     def _handle_message(self, frame: Frame) -> None:
         message = history.decode_message(frame.get("body"))

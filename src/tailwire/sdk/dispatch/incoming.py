@@ -123,7 +123,7 @@ class Incoming:
         self.link_ended()
         self._typists.clear()
         self._drafts.clear()
-        self._uid = uid
+        self._uid = self._frames.uid = uid
         m = self._machine
         self._machine = CatchUp(position=position, limit=m.limit, enabled=m.enabled)
 
@@ -315,8 +315,11 @@ class Incoming:
         )
 
     def _is_own(self, message: Any) -> bool:
+        # The name of the device is chosen by the sender, and everybody sees it: another user may use it as well.
         data = message.raw.get("data")
-        return isinstance(data, dict) and data.get("resource") == self._device
+        return (
+            isinstance(data, dict) and data.get("resource") == self._device and message.raw.get("sender") == self._uid
+        )
 
     # Frames.
 

@@ -71,6 +71,11 @@ def type_and_id(conversation: ConversationKey | None, uid: str) -> tuple[str, st
     return "group" if guid else "user" if other else "", other
 
 
+def _caused_by(caller: Caller, frame: bytes, **more: Any) -> FramePublication:
+    # The publication of a frame that the device of the caller does not receive.
+    return FramePublication(frame, caller.device, caused_by=caller.uid, **more)
+
+
 class Delivery:
     """Publishes frames to all sockets concerned, except those of the device that caused them.
 
@@ -112,8 +117,9 @@ class Delivery:
     def _message(self, row: MessageRow, json: bytes, device: str, place: Stored | LoggedMessage) -> FramePublication:
         payload = self.frames.frame(FrameType.MESSAGE, row.sender, device, row.receiver, row.receiver_type, json)
         return FramePublication(
-            payload, device, predecessor_id=place.predecessor_id, id=row.id, membership_end=place.membership_end
-        )
+            payload, device, predecessor_id=place.predecessor_id, id=row.id, membership_end=place.membership_end,
+            caused_by=row.sender,
+        )  # fmt: skip
 
     def publication_of_logged(self, message: LoggedMessage) -> FramePublication:
         """Return the frame of a message that another process has stored, for this process to pass to its own sockets.
@@ -146,7 +152,7 @@ class Delivery:
     ) -> None:
         frame = self.frames.frame(kind, caller.uid, caller.device, receiver, receiver_type, encode(body))
         subject = group_subject(receiver) if receiver_type == "group" else user_subject(receiver)
-        self._broker.publish(subject, FramePublication(frame, caller.device, droppable=droppable))
+        self._broker.publish(subject, _caused_by(caller, frame, droppable=droppable))
 
     def publish_receipt(
         self,
@@ -172,7 +178,7 @@ class Delivery:
         """
         frame = self.frames.receipt(caller, receiver, receiver_type, message_sender, body)
         for uid in dict.fromkeys((to, caller.uid)):
-            self._broker.publish(user_subject(uid), FramePublication(frame, caller.device, number=number))
+            self._broker.publish(user_subject(uid), _caused_by(caller, frame, number=number))
 
     def publish_receipt_of_all(
         self, caller: Caller, guid: str, message_sender: str, body: dict[str, Any], number: int
@@ -182,17 +188,17 @@ class Delivery:
         The caller is the last of these members.
         """
         frame = self.frames.receipt(caller, guid, "group", message_sender, body)
-        self._broker.publish(user_subject(message_sender), FramePublication(frame, caller.device, number=number))
+        self._broker.publish(user_subject(message_sender), _caused_by(caller, frame, number=number))
 
     def publish_reaction(self, caller: Caller, row: MessageRow, body: dict[str, Any], number: int) -> None:
         """Publish that the caller added or removed a reaction, to the participants of the message's conversation."""
         self.stored(0)
-        publication = FramePublication(self.frames.reaction(caller, row, body), caller.device, number=number)
+        publication = _caused_by(caller, self.frames.reaction(caller, row, body), number=number)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 
     def to_conversation(self, caller: Caller, row: MessageRow, frame: bytes, number: int) -> None:
         """Publish a frame to the participants of a message's conversation."""
-        publication = FramePublication(frame, caller.device, number=number)
+        publication = _caused_by(caller, frame, number=number)
         self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
 
     def to_members(self, caller: Caller, guid: str, frame: bytes, number: int, *, feature: str = "") -> None:
@@ -212,7 +218,7 @@ class Delivery:
         self._publish(caller, user_subject(caller.uid), frame, number, feature)
 
     def _publish(self, caller: Caller, subject: str, frame: bytes, number: int, feature: str) -> None:
-        self._broker.publish(subject, FramePublication(frame, caller.device, feature=feature, number=number))
+        self._broker.publish(subject, _caused_by(caller, frame, feature=feature, number=number))
 
     def publish_own_list_change(
         self, caller: Caller, action: str, number: int, conversation: ConversationKey | None = None

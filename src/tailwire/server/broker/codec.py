@@ -43,6 +43,7 @@ class _Frame(msgspec.Struct, array_like=True, tag="frame"):
     audience: tuple[str, frozenset[str], frozenset[str], str] | None = None
     number: int = 0
     ended: int = 0
+    caused_by: str = ""
 
 
 class _Token(msgspec.Struct, array_like=True, tag="token"):
@@ -90,6 +91,7 @@ def _frame_struct(subject: str, p: FramePublication) -> _Frame:
         audience,
         p.number,
         p.membership_end,
+        p.caused_by,
     )
 
 
@@ -147,5 +149,5 @@ def decode(data: bytes) -> Record | tuple[str, Publication]:
     audience = PresenceAudience(*read.audience) if read.audience is not None else None
     return read.subject, FramePublication(
         read.payload, read.not_to, read.droppable, read.predecessor_id, audience, read.feature, read.id, read.number,
-        read.ended,
+        read.ended, read.caused_by,
     )  # fmt: skip

@@ -229,7 +229,9 @@ class ChangeHealing:
         for uid, payload in payloads.items():
             if payload is not None:
                 if payload not in publications:
-                    publications[payload] = FramePublication(payload, row.device, feature=feature, number=row.number)
+                    publications[payload] = FramePublication(
+                        payload, row.device, feature=feature, number=row.number, caused_by=row.uid
+                    )
                 self._deliver(user_subject(uid), publications[payload])
         if publications:
             self._metrics.changes_healed += 1

@@ -369,7 +369,7 @@ class Hub:
         chosen = []
         for frame in frames:
             p = frame.publication
-            if p.not_to and p.not_to == socket.device:
+            if p.not_to and p.not_to == socket.device and (not p.caused_by or p.caused_by == socket.uid):
                 continue
             if p.droppable and not droppable:
                 self._metrics.frames_dropped += 1

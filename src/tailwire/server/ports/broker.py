@@ -41,7 +41,8 @@ class FramePublication(NamedTuple):
 
     Attributes:
         payload: the JSON of the frame, the same bytes for every receiver.
-        not_to: the device that caused the frame, whose sockets do not receive it; "" if all do.
+        not_to: the device that caused the frame, whose sockets do not receive it; "" if all do. Clients choose the
+            names of their devices, so another user may have a device of the same name: see `caused_by`.
         droppable: True for typing and presence, which a slow socket can do without.
         predecessor_id: the id of the preceding message in the conversation, which sockets with the feature `chain`
             receive; 0 if there is none.
@@ -53,6 +54,8 @@ class FramePublication(NamedTuple):
         membership_end: for a message that announces that a user joined: the id of the message with which their
             previous membership of the group ended. That user's sockets with the feature `chain` receive it as the
             predecessor. 0 if there is none.
+        caused_by: the uid of the user whose device `not_to` is. "" in a publication of an older version of the server,
+            for which the name of the device has to do.
     """
 
     payload: bytes
@@ -64,6 +67,7 @@ class FramePublication(NamedTuple):
     id: int = 0
     number: int = 0
     membership_end: int = 0
+    caused_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,8 +73,8 @@ class Losses:
                     return
             honest(subject, publication)
             if self.lost and isinstance(publication, FramePublication) and (number := publication.id):
-                resources = frozenset(socket.device for socket in hub._by_subject.get(subject, ()))
-                self.on_delivered(number, resources - {publication.not_to})
+                sockets = hub._by_subject.get(subject, ())
+                self.on_delivered(number, frozenset(s.device for s in sockets if s.device != publication.not_to))
 
         broker.publish = publish
 

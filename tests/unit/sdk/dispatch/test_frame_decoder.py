@@ -33,6 +33,7 @@ class Taken:
             throttled=self.connection.append,
             token_answered=self.connection.append,
         )
+        self.frames.uid = "alice"
 
     def take_message(self, message, predecessor):
         self.events.append((message.id, predecessor))
@@ -99,11 +100,17 @@ def test_unreadable_changes_of_the_conversation_list_are_logged_and_dropped(capl
 
 
 def test_frames_about_this_device_are_dropped_except_answers_to_its_authentication(caplog):
-    taken = Taken()
-    taken.take(**{**PIN, "deviceId": DEVICE})
-    taken.take(type="message", deviceId=DEVICE, body={"id": "8"})
-    taken.take(type="auth", deviceId=DEVICE, body={"status": "ERROR"})
+    taken, own = Taken(), {"deviceId": DEVICE, "sender": "alice"}
+    taken.take(**{**PIN, **own})
+    taken.take(type="message", **own, body={"id": "8"})
+    taken.take(type="auth", **own, body={"status": "ERROR"})
     assert (taken.events, taken.connection, caplog.text) == ([], [None], "")
+
+
+def test_frames_of_another_user_who_names_this_device_are_handled():
+    taken = Taken()
+    taken.take(**{**PIN, "deviceId": DEVICE, "sender": "mallory"})
+    assert [event.message.id for event in taken.events] == [7]
 
 
 @pytest.mark.parametrize("frame", [{"type": "of the future"}, {"type": "app_state"}, {"action": "ping"}])

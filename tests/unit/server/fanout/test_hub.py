@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import get_args
 
+import pytest
+
 from tailwire.server.broker.memory import MemoryBroker
 from tailwire.server.fanout.frames import text_frame
 from tailwire.server.fanout.hub import ALL_USERS, FRIENDS_ONLY, Hub
@@ -87,6 +89,20 @@ def test_device_that_caused_a_frame_does_not_receive_it():
     t.broker.publish(user_subject("a"), FramePublication(b"2", "laptop"))
     t.end()
     assert (phone.written, laptop.written) == ([text_frame(b"2")], [text_frame(b"1")])
+
+
+@pytest.mark.parametrize("others", [[], [FramePublication(b"2")]])
+def test_device_of_another_user_with_the_same_name_receives_the_frame(others):
+    t = Turn()
+    alice, bob = Sock("a", "phone"), Sock("b", "phone")
+    for socket in (alice, bob):
+        t.hub.add(socket)
+        t.hub.join_groups(socket, ["g"])
+    for publication in (FramePublication(b"1", "phone", caused_by="a"), *others):
+        t.broker.publish(group_subject("g"), publication)
+    t.end()
+    rest = [text_frame(p.payload) for p in others]
+    assert (b"".join(alice.written), b"".join(bob.written)) == (b"".join(rest), b"".join([text_frame(b"1"), *rest]))
 
 
 def test_user_receives_only_those_frames_of_a_group_published_between_joining_and_leaving():

@@ -45,7 +45,8 @@ AND CASE WHEN c.kind = {_GROUP_REMOVED_KIND} THEN c.after_id = e.message_id ELSE
 WHERE e.subject = :own AND e.number > :after AND e.kind = {_ENDED_KIND}
 UNION ALL
 SELECT {_EVER} FROM change_log c WHERE c.subject = :own AND {_WITHIN} AND c.kind <> {_ENDED_KIND}"""
-_FIND_SQL = f"""SELECT * FROM ({_FOUND_SQL}) AS found WHERE device <> :device AND (to_uid = '' OR to_uid = :reader
+_FIND_SQL = f"""SELECT * FROM ({_FOUND_SQL}) AS found WHERE (device <> :device OR uid <> :reader)
+AND (to_uid = '' OR to_uid = :reader
 OR (uid = :reader AND kind IN ('{ChangeKind.DELIVERED}', '{ChangeKind.READ}'))){{without}}
 ORDER BY number LIMIT :limit"""
 NEWEST_SQL = """SELECT CASE WHEN n > highest THEN n ELSE highest END FROM forgotten_changes,
