@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+from tailwire.server.actions import retention
+from tailwire.server.actions.retention import MESSAGES_PER_STEP, Search, prune
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
@@ -264,6 +268,38 @@ async def test_message_with_a_time_in_the_future_does_not_hold_up_pruning(open_s
         await say(store, f"{n}", OLD)
     assert await pruned(store, step=3) == 5
     assert await texts(store, "bob") == ["from the future"]
+    await store.close()
+
+
+async def test_old_messages_behind_many_with_a_time_in_the_future_are_pruned(open_store):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid, created_at=1))
+    for _ in range(MESSAGES_PER_STEP + 5):
+        await say(store, "from the future", 1 << 40)
+    for _ in range(3):
+        await say(store, "old", OLD)
+    await say(store, "new", NEW)
+    await say(store, "old", OLD)
+    clock = asyncio.get_running_loop().time
+    assert await prune(store.pruning, clock, messages=BETWEEN, files=None) == (4, 0)
+    assert set(await texts(store, "bob")) == {"from the future"}
+    assert (await texts(store, "bob", cursor=MESSAGES_PER_STEP))[-1] == "new"
+    await store.close()
+
+
+async def test_search_for_old_messages_is_bounded_and_goes_on_in_the_next_run(open_store, monkeypatch):
+    monkeypatch.setattr(retention, "MESSAGES_PER_STEP", 3)
+    monkeypatch.setattr(retention, "MESSAGES_PER_LOOK", 4)
+    store = await open_store()
+    for at in [*[1 << 40] * 20, OLD, OLD, 1 << 40, *[NEW] * 5]:
+        await say(store, "words", at)
+    clock, search, removed = asyncio.get_running_loop().time, Search(looks=2), []
+    for _ in range(5):
+        await say(store, "later", NEW)
+        removed.append((await prune(store.pruning, clock, messages=BETWEEN, files=None, search=search))[0])
+    assert removed == [0, 0, 2, 0, 0]
+    assert (await store.pruning.count(NEW, 0)).messages == 10
     await store.close()
 
 

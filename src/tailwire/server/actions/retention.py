@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from tailwire.server.ports.pruning import PruningStore
 from tailwire.server.ports.refusal import Refused
@@ -17,15 +18,32 @@ from tailwire.server.telemetry.logs import log
 
 DAY_SECONDS = 86_400
 MESSAGES_PER_STEP = 50
+MESSAGES_PER_LOOK = 5_000
+"""How many messages are examined at once, without a transaction, in search of old ones behind newer ones."""
+LOOKS_PER_RUN = 10
+"""How often a run of the server looks on behind the messages that are too new; the next run continues there."""
 FILES_PER_STEP = 100
 PAUSE_RATIO = 4.0
 """A pause is this many times as long as the step before, so that steps take a fifth of the time."""
 MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 600.0, 3600.0
 
 
+@dataclass(slots=True)
+class Search:
+    """The search for old messages behind newer ones, which were sent while the clock was wrong.
+
+    Attributes:
+        looks: how often a run may look on; None for until the last message.
+        after: the id after which the next look begins.
+    """
+
+    looks: int | None = None
+    after: int = 0
+
+
 async def prune(
     store: PruningStore, clock: Callable[[], float], *, messages: int | None, files: int | None,
-    stopped: Callable[[], bool] = lambda: False,
+    stopped: Callable[[], bool] = lambda: False, search: Search | None = None,
 ) -> tuple[int, int]:  # fmt: skip
     """Remove old messages, and mark old files for removal, which `Cleanup` does. Return when that is done.
 
@@ -35,6 +53,7 @@ async def prune(
         messages: remove messages that were sent at or before this time, in seconds since 1970; None to keep all.
         files: mark files that were uploaded at or before this time, in seconds since 1970; None to keep all.
         stopped: called before each step. If it returns True, no further step is begun.
+        search: how far to look behind messages that are too new, and where to begin; by default all are examined.
 
     Returns:
         How many messages were removed, and how many files were marked.
@@ -43,13 +62,8 @@ async def prune(
         Refused: the store cannot write.
     """
     removed = condemned = 0
-    while messages is not None and not stopped():
-        begun = clock()
-        step = await store.remove_messages(messages, MESSAGES_PER_STEP)
-        removed += step
-        if not step:
-            break
-        await asyncio.sleep(PAUSE_RATIO * (clock() - begun))
+    if messages is not None:
+        removed = await _remove_messages(store, clock, messages, stopped, search or Search())
     if removed:
         await store.end()
     while files is not None and not stopped():
@@ -60,6 +74,29 @@ async def prune(
             break
         await asyncio.sleep(PAUSE_RATIO * (clock() - begun))
     return removed, condemned
+
+
+async def _remove_messages(
+    store: PruningStore, clock: Callable[[], float], before: int, stopped: Callable[[], bool], search: Search
+) -> int:
+    removed, after, looks = 0, 0, search.looks
+    while not stopped():
+        begun = clock()
+        step = await store.remove_messages(before, MESSAGES_PER_STEP, after)
+        removed += step
+        if not step and after < search.after:
+            after = search.after
+        elif not step:
+            if looks == 0:
+                break
+            looks = looks - 1 if looks is not None else None
+            until = await store.newer_until(before, MESSAGES_PER_LOOK, after)
+            if until == after:
+                search.after = 0  # all were examined
+                break
+            after = search.after = until
+        await asyncio.sleep(PAUSE_RATIO * (clock() - begun))
+    return removed
 
 
 class Retention:
@@ -78,6 +115,7 @@ class Retention:
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
         self._closed = False
+        self._search = Search(LOOKS_PER_RUN)
 
     def start(self) -> None:
         """Start to remove what is too old, in the background, now and at intervals. Return at once.
@@ -95,8 +133,9 @@ class Retention:
             messages = int(now - self._messages) if self._messages else None
             files = int(now - self._files) if self._files else None
             removed, condemned = await prune(
-                self._store, self._loop.time, messages=messages, files=files, stopped=lambda: self._closed
-            )
+                self._store, self._loop.time, messages=messages, files=files, stopped=lambda: self._closed,
+                search=self._search,
+            )  # fmt: skip
             if removed or condemned:
                 log.info("removed because of their age: messages=%d files=%d", removed, condemned)
             wait = await self._seconds_until_next()

@@ -27,15 +27,32 @@ class PruningStore(Protocol):
     A caller removes messages by calling `remove_messages` until nothing is left to remove, and then `end`.
     """
 
-    async def remove_messages(self, before: int, limit: int) -> int:
+    async def remove_messages(self, before: int, limit: int, after: int = 0) -> int:
         """Remove messages that were sent at or before a time, with all that belongs to them.
 
         Args:
             before: the time, in seconds since 1970.
             limit: how many messages to examine: those with the lowest ids.
+            after: examine only messages above this id.
 
         Returns:
             The number of removed messages; 0 if none of those examined is old enough.
+        """
+
+    async def newer_until(self, before: int, limit: int, after: int) -> int:
+        """Return the id up to which no message was sent at or before a time, although a later one may have been.
+
+        While the clock of the server was wrong, messages got a time in the future: they are newer than those after
+        them.
+
+        Args:
+            before: the time, in seconds since 1970.
+            limit: how many messages to examine at most: those with the lowest ids above `after`.
+            after: the id after which to begin.
+
+        Returns:
+            The id of the last message before the first one that is old enough, or of the last one examined; `after` if
+            there is none.
         """
 
     async def end(self) -> None:

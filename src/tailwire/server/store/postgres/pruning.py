@@ -11,7 +11,7 @@ from tailwire.server.store.sql.change_log import OF_PRUNED_MESSAGES_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.pruning import LAST_OLD_SQL, OLD_FILE_CONDITION, PruningRows
 
-_OLD_CONDITION = "id <= :until::bigint AND sent_at <= :before::bigint"
+_OLD_CONDITION = "id > :after::bigint AND id <= :until::bigint AND sent_at <= :before::bigint"
 _NOTE_SQL = f"""UPDATE conversations c SET pruned_id = greatest(c.pruned_id, old.id)
 FROM (SELECT conversation_id, max(id) AS id FROM messages WHERE {_OLD_CONDITION} GROUP BY conversation_id) AS old
 WHERE c.conversation_id = old.conversation_id"""
@@ -36,15 +36,16 @@ class Pruning(PruningRows):
         self._chores = chores
         self._log = log
 
-    async def remove_messages(self, before: int, limit: int) -> int:
-        (until,) = await self._access.reads.first_row(LAST_OLD_SQL, {"limit": limit, "before": before})
+    async def remove_messages(self, before: int, limit: int, after: int = 0) -> int:
+        bounds = {"limit": limit, "before": before, "after": after}
+        (until,) = await self._access.reads.first_row(LAST_OLD_SQL, bounds)
         if until is None:
             return 0
-        unit = Unit()
-        unit.run_returning(f"SELECT count(*) AS count FROM messages WHERE {_OLD_CONDITION}", until=until, before=before)
+        unit, which = Unit(), {"after": after, "until": until, "before": before}
+        unit.run_returning(f"SELECT count(*) AS count FROM messages WHERE {_OLD_CONDITION}", **which)
         unit.run("UPDATE app SET pruned_id = greatest(pruned_id, :until::bigint)", until=until)
-        unit.run(_NOTE_SQL, until=until, before=before)
-        self._removal.remove_messages(unit, _OLD_CONDITION, {"until": until, "before": before}, None)
+        unit.run(_NOTE_SQL, **which)
+        self._removal.remove_messages(unit, _OLD_CONDITION, which, None)
         unit.run(_FORGET_RECEIPTS_SQL)
         answer = await self._access.carry_out(unit)
         self._chores.report_added()

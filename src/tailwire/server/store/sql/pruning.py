@@ -10,9 +10,10 @@ from tailwire.server.ports.pruning import OldCounts
 from tailwire.server.store.sql.connection import Connection
 from tailwire.server.store.sql.files import CONDEMNED, NEVER_USED
 
-LAST_OLD_SQL = (
-    "SELECT max(id) FROM (SELECT id, sent_at FROM messages ORDER BY id LIMIT :limit) AS oldest WHERE sent_at <= :before"
-)
+_OLDEST_SQL = "(SELECT id, sent_at FROM messages WHERE id > :after ORDER BY id LIMIT :limit) AS oldest"
+LAST_OLD_SQL = f"SELECT max(id) FROM {_OLDEST_SQL} WHERE sent_at <= :before"
+_NEWER_UNTIL_SQL = f"""SELECT max(id) FROM {_OLDEST_SQL}
+WHERE id < coalesce((SELECT min(id) FROM {_OLDEST_SQL} WHERE sent_at <= :before), {2**63 - 1})"""
 OLD_FILE_CONDITION = (
     f"used < {CONDEMNED} AND created_at <= {{before}} AND NOT EXISTS"
     " (SELECT 1 FROM file_uses u WHERE u.name = files.name AND u.place <> 'message')"
@@ -40,6 +41,11 @@ class PruningRows:
         message = await self._db.first_row("SELECT sent_at FROM messages ORDER BY id LIMIT 1")
         file = await self._db.first_row("SELECT created_at FROM files ORDER BY created_at LIMIT 1")
         return message and message[0], file and file[0]
+
+    async def newer_until(self, before: int, limit: int, after: int) -> int:
+        values = {"before": before, "limit": limit, "after": after}
+        ((until,),) = await self._db.rows(_NEWER_UNTIL_SQL, values)
+        return after if until is None else int(until)
 
     async def count(self, messages_before: int, files_before: int) -> OldCounts:
         ((messages,),) = await self._db.rows("SELECT count(*) FROM messages WHERE sent_at <= ?", (messages_before,))

@@ -11,10 +11,10 @@ from tailwire.server.store.sqlite.chores import REMOVED_WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.removal import Removal
 
-_OLD_CONDITION = "id <= ? AND sent_at <= ?"
+_OLD_CONDITION = "id > ? AND id <= ? AND sent_at <= ?"
 _NOTE_SQL = (
     "UPDATE conversations SET pruned_id = max(pruned_id, old.id) FROM (SELECT conversation_id, max(id) AS id"
-    " FROM messages WHERE id <= :until AND sent_at <= :before GROUP BY conversation_id) AS old"
+    " FROM messages WHERE id > :after AND id <= :until AND sent_at <= :before GROUP BY conversation_id) AS old"
     " WHERE conversations.conversation_id = old.conversation_id"
 )
 # A receipt says up to which message a user has read. If all of these were removed, it is of no use.
@@ -34,15 +34,16 @@ class Pruning(PruningRows):
         self._removal = removal
         self._chores = chores
 
-    async def remove_messages(self, before: int, limit: int) -> int:
+    async def remove_messages(self, before: int, limit: int, after: int = 0) -> int:
         def remove(c: sqlite3.Connection) -> int:
-            (until,) = c.execute(LAST_OLD_SQL, {"limit": limit, "before": before}).fetchone()
+            (until,) = c.execute(LAST_OLD_SQL, {"limit": limit, "before": before, "after": after}).fetchone()
             if until is None:
                 return 0
             c.execute("UPDATE app SET pruned_id = max(pruned_id, ?)", (until,))
-            c.execute(_NOTE_SQL, {"until": until, "before": before})
-            rows = c.execute(f"SELECT conversation_id FROM messages WHERE {_OLD_CONDITION}", (until, before)).fetchall()
-            self._removal.remove_messages(c, _OLD_CONDITION, (until, before))
+            c.execute(_NOTE_SQL, {"after": after, "until": until, "before": before})
+            which = (after, until, before)
+            rows = c.execute(f"SELECT conversation_id FROM messages WHERE {_OLD_CONDITION}", which).fetchall()
+            self._removal.remove_messages(c, _OLD_CONDITION, which)
             c.executemany(_FORGET_RECEIPTS_SQL, [{"of": place, "all": _ALL_IDS} for (place,) in set(rows)])
             return len(rows)
 
