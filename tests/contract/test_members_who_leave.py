@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from typing import Any
 
@@ -15,6 +16,7 @@ from tailwire.server.ports.records import Draft, GroupRow, Stored
 from tailwire.server.ports.standing import GroupAct
 from tailwire.server.store.postgres import read_state as of_postgres
 from tailwire.server.store.postgres import removal as removal_of_postgres
+from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES
 from tailwire.server.store.sqlite import read_state as of_sqlite
 from tailwire.server.store.sqlite import removal as removal_of_sqlite
 
@@ -269,6 +271,15 @@ async def test_reading_a_message_sent_before_the_join_marks_no_later_one_as_read
         await groups.join(uid)
     await groups.read("bob", sent[0])
     assert await groups.times(*sent) == [(READ, READ), NOTHING]
+    await groups.store.close()
+
+
+async def test_messages_that_the_slowest_has_read_are_read_by_all_however_many_are_younger(open_store):
+    groups = await Groups.open(open_store, ("bob", "carol"))
+    sent = await asyncio.gather(*(groups.send("alice") for _ in range(MAX_SCANNED_MESSAGES + 60)))
+    await groups.read("carol", sent[49])
+    await groups.read("bob", sent[-1])
+    assert await groups.times(sent[0], sent[49], sent[50]) == [(READ, READ), (READ, READ), NOTHING]
     await groups.store.close()
 
 

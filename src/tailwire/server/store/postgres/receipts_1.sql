@@ -13,7 +13,7 @@
 -- The answer has `receipts`, an object for each: `before`, the mark that it moved, or null if it was not lower; `all`, for
 -- a group, what all members but the sender have now received (`read` is false) or read: sender, the highest such id,
 -- `read`. And it has `numbers` in the change log: for each receipt, those of its entries and then those of its `all`.
-CREATE FUNCTION tailwire_receipts_1(
+CREATE OR REPLACE FUNCTION tailwire_receipts_1(
     p_process bigint, p_num bigint,
     r_conversation text[], r_reader text[], r_up_to bigint[], r_now bigint[], r_read boolean[], r_group text[], r_log boolean[],
     n_of int[], n_sender text[], n_device text[], n_up_to bigint[],
@@ -110,7 +110,7 @@ BEGIN
                 WITH senders AS MATERIALIZED (
                     SELECT s.sender, min(s.id) AS first FROM (
                         SELECT sender, id FROM messages
-                        WHERE conversation_id = r_conversation[i] AND id > v_known AND id <= r_up_to[i]
+                        WHERE conversation_id = r_conversation[i] AND id > v_known AND id <= least(r_up_to[i], v_floors[2])
                         AND sender <> r_reader[i] AND category <> 'action'
                         AND CASE WHEN v_kind THEN read_at ELSE delivered_at END IS NULL
                         ORDER BY id DESC LIMIT 1000) AS s
