@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import msgspec
@@ -20,7 +21,7 @@ from tailwire.server.store.postgres.accompanying import Accompaniment
 from tailwire.server.store.postgres.drafts import Entry, QueuedEvent
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.request_numbers import RequestNumbers, without_step
-from tailwire.server.store.postgres.unit import Answer, Unit
+from tailwire.server.store.postgres.unit import Answer, Unit, Value
 from tailwire.server.store.sql.connection import Connection
 
 T = TypeVar("T")
@@ -195,19 +196,54 @@ def texts_of(name: str) -> str:
     return f"(SELECT jsonb_array_elements_text(:{name}::jsonb))"
 
 
-def queue_events(unit: Unit, events: Sequence[QueuedEvent], now: int) -> None:
+@dataclass(frozen=True, slots=True)
+class DrawnId:
+    """An id that a step of a unit draws from a sequence, so that ids are in the order of the commits.
+
+    The process does not know it when it describes the steps that follow. In their texts a number stands for it.
+
+    Attributes:
+        placeholder: the number, which does not occur in these texts otherwise.
+        sequence: the name of the sequence.
+    """
+
+    placeholder: int
+    sequence: str
+
+    @property
+    def values(self) -> dict[str, Value]:
+        """The values that a statement with `replaced` needs."""
+        return {"placeholder": str(self.placeholder), "sequence": self.sequence}
+
+    @staticmethod
+    def replaced(text: str) -> str:
+        """Return the SQL of a text in which the id is put in place of the number.
+
+        Args:
+            text: the SQL of the text.
+        """
+        return f"replace({text}, :placeholder, currval(:sequence::regclass)::text)"
+
+
+def queue_events(unit: Unit, events: Sequence[QueuedEvent], now: int, drawn: DrawnId | None = None) -> None:
     """Add steps to a unit that queue events for webhooks, of a change without a message.
 
     Events of a message are passed to `DatabaseAccess.carry_out` instead.
 
     Args:
         now: seconds since 1970.
+        drawn: an id in the events that an earlier step of the unit draws; None if they have none.
     """
+    body, more = ":body::bytea", dict[str, Value]()
+    if drawn is not None:
+        text = drawn.replaced(f"convert_from({body}, 'UTF8')")
+        body = f"convert_to({text}, 'UTF8')"
+        more = drawn.values
     for event in events:
         unit.run(
             "INSERT INTO deliveries (webhook, trigger, body, attempt, due_at, queued_at)"
-            " VALUES (:webhook, :trigger, :body::bytea, 0, 0, :now::bigint)",
-            webhook=event.webhook, trigger=event.trigger, body=event.body or b'{"message":null}', now=now,
+            f" VALUES (:webhook, :trigger, {body}, 0, 0, :now::bigint)",
+            webhook=event.webhook, trigger=event.trigger, body=event.body or b'{"message":null}', now=now, **more,
         )  # fmt: skip
 
 

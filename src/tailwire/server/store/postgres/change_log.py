@@ -7,7 +7,7 @@ from typing import Any
 
 from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import MAX_AGE_SECONDS, MAX_ENTRIES, NewChange
-from tailwire.server.store.postgres.access import DatabaseAccess
+from tailwire.server.store.postgres.access import DatabaseAccess, DrawnId
 from tailwire.server.store.postgres.unit import Answer, Unit, Value
 from tailwire.server.store.sql.change_log import (
     COLUMNS,
@@ -28,6 +28,7 @@ _CHANGE_VALUES = {name: f":{name}{'::bigint' if name in _BIGINT_COLUMNS else ''}
     "message_id": ":of::bigint",  # `:message_id` is that of the unit's message
 }
 _ADD_CHANGE_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_CHANGE_VALUES.values())}) {UPSERT} RETURNING number AS noted"
+_ADD_DRAWN_SQL = _ADD_CHANGE_SQL.replace(":detail", DrawnId.replaced(":detail"))
 _REMOVED_VALUES = {**_CHANGE_VALUES, "key": "'group removed ' || (SELECT coalesce(max(number), 0) FROM change_log)"}
 _REMOVE_GROUP_SQL = f"{_TARGET_SQL} VALUES ({', '.join(_REMOVED_VALUES.values())}) {UPSERT} RETURNING number AS noted"
 _ENDED_COLUMNS = {
@@ -83,13 +84,17 @@ class ChangeLog(ChangeLogRows):
         unit.run_required(sql, **values)
         self.add(unit, change, self._access.world.seconds())
 
-    def add(self, unit: Unit, change: NewChange, now: int) -> None:
+    def add(self, unit: Unit, change: NewChange, now: int, drawn: DrawnId | None = None) -> None:
         """Add to a unit the step that stores a change. `stored_number` reads its number from the unit's answer.
 
         Args:
             now: seconds since 1970.
+            drawn: an id in the change's detail that an earlier step of the unit draws; None if it has none.
         """
-        unit.run_returning(_ADD_CHANGE_SQL, **_values(change, now))
+        if drawn is None:
+            unit.run_returning(_ADD_CHANGE_SQL, **_values(change, now))
+        else:
+            unit.run_returning(_ADD_DRAWN_SQL, **_values(change, now), **drawn.values)
 
     def add_membership_end(self, unit: Unit, guid: str, uid: str, since_id: int | None) -> None:
         """Add to a unit the step that stores that a user's membership of a group ends with the unit's message.

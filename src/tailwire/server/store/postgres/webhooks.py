@@ -10,7 +10,7 @@ from tailwire.server.ports.changes import TRUSTED_SECONDS, Change
 from tailwire.server.ports.records import Event
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.webhook_records import WebhookRow
-from tailwire.server.store.postgres.access import DatabaseAccess, as_row, insert, queue_events
+from tailwire.server.store.postgres.access import DatabaseAccess, DrawnId, as_row, insert, queue_events
 from tailwire.server.store.postgres.deliveries import Deliveries
 from tailwire.server.store.postgres.drafts import QueuedEvent
 from tailwire.server.store.postgres.row_changes import change_row
@@ -133,9 +133,9 @@ class Webhooks(WebhookRows):
             for webhook in self._by_trigger.get(event.trigger, ())
         )
 
-    def queue(self, unit: Unit, queued: Sequence[QueuedEvent]) -> None:
+    def queue(self, unit: Unit, queued: Sequence[QueuedEvent], drawn: DrawnId | None = None) -> None:
         """Add steps to a unit that queue events of a change without a message (see `access.queue_events`)."""
-        queue_events(unit, queued, self._access.world.seconds())
+        queue_events(unit, queued, self._access.world.seconds(), drawn)
 
     def report_queued(self, queued: Sequence[QueuedEvent]) -> None:
         """Count events that were queued, and call the function of `on_queued`. Call this after the commit."""

@@ -1,4 +1,4 @@
-"""PostgreSQL: of many messages, those that all have read are marked although younger ones are unread. Nothing for SQLite."""
+"""PostgreSQL: what all have read is marked however many younger messages are unread. Nothing changes on SQLite."""
 
 from __future__ import annotations
 
