@@ -11,8 +11,11 @@ from contextvars import Context
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.telemetry.logs import log
 
 STORE_RETRY_SECONDS = 5
+ERROR_RETRY_SECONDS = 60
+LOG_INTERVAL_SECONDS = 300.0  # between two logged errors
 MIN_WAIT_SECONDS = 1.0
 
 
@@ -23,7 +26,8 @@ class DueWork:
         name: the name of the task.
         world: the clock.
         do_due: does some work that is due; returns True if more may be due now. If it raises `Refused`, because the
-            store cannot be written, it is called again after a few seconds.
+            store cannot be written, it is called again after a few seconds; after any other error, which is logged,
+            after a minute.
         next_due: returns when the next work is due, in seconds since 1970; None if there is none.
         is_mine: returns whether this process, of several, does the work.
 
@@ -48,6 +52,7 @@ class DueWork:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._woken = False
+        self._logged_at: float | None = None
         self.closed = False
 
     @property
@@ -80,8 +85,17 @@ class DueWork:
                     break
         except Refused:  # the store cannot write, and logs that; what was done is repeated
             self._sleep_until(self._world.seconds() + STORE_RETRY_SECONDS)
+        except Exception:  # noqa: BLE001 - if nothing called it again, its queue would stop
+            self._log_error()
+            self._sleep_until(self._world.seconds() + ERROR_RETRY_SECONDS)
         finally:
             self._task = None
+
+    def _log_error(self) -> None:
+        now = self._loop.time()
+        if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL_SECONDS:
+            self._logged_at = now
+            log.exception("%s failed; it is tried again later", self._name)
 
     def _sleep_until(self, due: int | None) -> None:
         if due is not None and self._timer is None and not self.closed:

@@ -7,7 +7,7 @@ from contextvars import copy_context
 
 import pytest
 
-from tailwire.server.due_work import MIN_WAIT_SECONDS, STORE_RETRY_SECONDS, DueWork
+from tailwire.server.due_work import ERROR_RETRY_SECONDS, MIN_WAIT_SECONDS, STORE_RETRY_SECONDS, DueWork
 from tailwire.server.ports.current_caller import current_caller
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
@@ -28,6 +28,7 @@ class Queue:
     def __init__(self, *due: float, takes: float = 0.0) -> None:
         self.takes, self.mine = takes, True
         self.fails = 0
+        self.error: Exception = Refused("ERR_UNAVAILABLE")
         self.done: list[float] = []
         self.begin = asyncio.get_running_loop().time()
         self.due = sorted(due)
@@ -40,7 +41,7 @@ class Queue:
     async def do_due(self) -> bool:
         if self.fails:
             self.fails -= 1
-            raise Refused("ERR_UNAVAILABLE")
+            raise self.error
         now = [at for at in self.due if at <= self.now][:2]
         for at in now:
             await asyncio.sleep(self.takes)
@@ -110,6 +111,21 @@ async def test_work_is_repeated_after_the_store_has_refused():
     assert queue.done == []
     await asyncio.sleep(3)
     assert queue.done == pytest.approx([2 * STORE_RETRY_SECONDS], abs=1)
+
+
+async def test_work_is_repeated_after_an_unexpected_error_which_is_logged_once_in_a_while(caplog):
+    queue = Queue(0)
+    queue.fails, queue.error = 3, ZeroDivisionError("of a library")
+    queue.work.wake()
+    await asyncio.sleep(1)
+    queue.due.append(queue.now)
+    queue.work.wake()  # does not wait for the timer
+    await asyncio.sleep(2 * ERROR_RETRY_SECONDS - 3)
+    assert queue.done == []
+    await asyncio.sleep(5)
+    assert queue.done == pytest.approx([2 * ERROR_RETRY_SECONDS + 1] * 2, abs=2)
+    assert [record.message for record in caplog.records] == ["tailwire work failed; it is tried again later"]
+    assert queue.work.idle
 
 
 async def test_work_of_another_process_is_left_to_it():

@@ -202,6 +202,8 @@ class Notifier:
                 self.schedule(highest)
         except Refused as e:
             log.warning("messages of other servers could not be examined; trying again later: %s", e)
+        except Exception:  # noqa: BLE001 - as in `_run`
+            log.exception("messages of other servers could not be examined; trying again later")
         return bool(self._noted)
 
     async def _examine(self, up_to_id: int) -> None:
@@ -324,6 +326,8 @@ class Notifier:
                     await self._store.notifications.delete_finished(now - KEPT_SENT_SECONDS, now - KEPT_FAILED_SECONDS)
             except Refused as e:
                 log.warning("old push notifications could not be removed; trying again later: %s", e)
+            except Exception:  # noqa: BLE001 - the next removal must follow
+                log.exception("old push notifications could not be removed; trying again later")
             await asyncio.sleep(SWEEP_SECONDS)
 
     async def close(self) -> None:

@@ -35,7 +35,7 @@ def wait_of(headers: Any, now: int) -> float:
         return min(float(header[:9]), MAX_WAIT_SECONDS)
     try:
         at = email.utils.parsedate_to_datetime(header).timestamp()
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):  # the last two: a time beyond what the system knows
         return 0.0
     return min(max(0.0, at - now), MAX_WAIT_SECONDS)
 

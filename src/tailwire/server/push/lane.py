@@ -29,7 +29,7 @@ INTERVAL_SECONDS = 0.01
 """The time between the starts of two attempts, so that many notifications do not delay the server's other work."""
 LONGEST_DELAY_SECONDS = 3600
 MAX_TROUBLED_DEVICES = 10_000
-LOG_INTERVAL_SECONDS = 300  # between two logged failures
+LOG_INTERVAL_SECONDS = 300  # between two logged failures, and between two logged errors
 _LEFT = SendOutcome(SendResult.LATER, "another server sends it")
 
 
@@ -67,6 +67,7 @@ class PushLane:
         self._paused_until = 0
         self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and when the wait ends
         self._logged_at: int | None = None
+        self._error_logged_at: int | None = None
         self._at_once = asyncio.Semaphore(SENDS_AT_ONCE)
         self._composing = asyncio.Semaphore(COMPOSED_AT_ONCE)
         self._next_start = 0.0
@@ -148,19 +149,31 @@ class PushLane:
             if not self._work.may_continue:
                 return _LEFT
             try:
-                async with self._composing:
-                    notification: Notification | None = await self._composer.compose(one.row)
+                return await self._attempt(one.row, one.token)
             except Refused as e:
                 return e
-            if not self._work.may_continue:  # this server was paused, and another one took over; checked last
-                return _LEFT
-            if notification is None:
-                return None
-            try:
-                async with asyncio.timeout(ATTEMPT_TIMEOUT_SECONDS):
-                    return await self._provider.send(one.token, notification)
-            except TimeoutError:
-                return SendOutcome(SendResult.LATER, f"no complete answer within {ATTEMPT_TIMEOUT_SECONDS:.0f} seconds")
+            except Exception as e:  # noqa: BLE001 - one device must not hold up the notifications of others
+                self._log_error()
+                return SendOutcome(SendResult.LATER, type(e).__name__)
+
+    async def _attempt(self, row: NotificationRow, token: str) -> SendOutcome | None:
+        async with self._composing:
+            notification: Notification | None = await self._composer.compose(row)
+        if not self._work.may_continue:  # this server was paused, and another one took over; checked last
+            return _LEFT
+        if notification is None:
+            return None
+        try:
+            async with asyncio.timeout(ATTEMPT_TIMEOUT_SECONDS):
+                return await self._provider.send(token, notification)
+        except TimeoutError:
+            return SendOutcome(SendResult.LATER, f"no complete answer within {ATTEMPT_TIMEOUT_SECONDS:.0f} seconds")
+
+    def _log_error(self) -> None:
+        now = self._world.seconds()
+        if self._error_logged_at is None or now - self._error_logged_at >= LOG_INTERVAL_SECONDS:
+            self._error_logged_at = now
+            log.exception("a push notification could not be sent (%s)", self._provider.name)
 
     async def _wait_for_turn(self) -> None:
         now = self._loop.time()

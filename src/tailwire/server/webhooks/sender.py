@@ -13,6 +13,7 @@ from functools import partial
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
+from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics, WebhookQueue
 from tailwire.server.webhooks.delivery_lane import RetryPolicy, WebhookLane
 from tailwire.server.webhooks.post import Poster
@@ -81,8 +82,11 @@ class WebhookSender:
 
     async def _forget_old_failures(self) -> None:
         while self._store.deliveries.failed_counts():
-            with suppress(Refused):  # the store cannot write, and logs that
-                await self._store.deliveries.forget_old_failures(self._world.seconds())
+            try:
+                with suppress(Refused):  # the store cannot write, and logs that
+                    await self._store.deliveries.forget_old_failures(self._world.seconds())
+            except Exception:  # noqa: BLE001 - the next removal must follow
+                log.exception("old failed deliveries could not be removed; trying again in an hour")
             await asyncio.sleep(CLEANUP_INTERVAL_SECONDS)
         self._cleanup = None
 

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from tailwire.server.actions.notifying import BUCKET_SECONDS, MEMBERS_AT_ONCE, RETRY_SECONDS, Notifier
+from tailwire.server.actions.notifying import (
+    BUCKET_SECONDS,
+    MEMBERS_AT_ONCE,
+    POLL_SECONDS,
+    RETRY_SECONDS,
+    SWEEP_SECONDS,
+    Notifier,
+)
 from tailwire.server.ports.push_records import NotificationProgress, PossibleReceiver
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
@@ -35,6 +42,8 @@ class Examined:
         begun: the uids after which members were read, in order.
         stored: the stored progress, in order.
         errors: raised by the next readings of the progress, in order.
+        cleanup_errors: raised by the next removals of old notifications, in order.
+        cleanups: how many of these removals succeeded.
     """
 
     def __init__(self, number: int, progress: NotificationProgress, pages: int = 0, *, polls: bool = False) -> None:
@@ -42,10 +51,12 @@ class Examined:
         self.stored: list[NotificationProgress] = []
         self._pages = pages
         self.errors: list[Exception] = []
+        self.cleanup_errors: list[Exception] = []
+        self.cleanups = 0
         self._number, self._progress = number, progress
         rows = SimpleNamespace(
             progress=self._read_progress, messages=self._messages, members=self._members, reactions=self._no_rows,
-            newest_id=self._newest_id, count_waiting=self._none, store_progress=self._store, delete_finished=self._none,
+            newest_id=self._newest_id, count_waiting=self._none, store_progress=self._store, delete_finished=self._clean_up,
         )  # fmt: skip
         devices = SimpleNamespace(any_registered=self._any_device, remove_ended=self._none)
         store: Any = SimpleNamespace(notifications=rows, push_tokens=devices)
@@ -78,6 +89,11 @@ class Examined:
 
     async def _newest_id(self) -> int:
         return 7
+
+    async def _clean_up(self, *_: Any) -> None:
+        if self.cleanup_errors:
+            raise self.cleanup_errors.pop(0)
+        self.cleanups += 1
 
     async def _none(self, *_: Any) -> int:
         return 0
@@ -119,6 +135,37 @@ async def test_message_is_examined_for_notifications_again_after_an_error(
     assert [record.message.partition(";")[0] for record in caplog.records] == [
         "push notifications could not be queued"
     ] * 2
+    await examined.notifier.close()
+
+
+@pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), KeyError("unexpected")], ids=["refused", "unexpected"])
+async def test_messages_of_other_servers_are_looked_for_again_after_an_error(
+    error: Exception, caplog: pytest.LogCaptureFixture
+):
+    examined = Examined(7, NotificationProgress(6, "", 0), polls=True)
+    examined.notifier.is_mine = lambda: True
+    await examined.notifier.start()
+    examined.notifier._noted.clear()
+    examined.errors = [error]
+    await asyncio.sleep(3 * POLL_SECONDS)
+    assert examined.begun == [""]
+    assert [record.message.partition(";")[0] for record in caplog.records] == [
+        "messages of other servers could not be examined"
+    ]
+    await examined.notifier.close()
+
+
+@pytest.mark.parametrize("error", [Refused("ERR_UNAVAILABLE"), KeyError("unexpected")], ids=["refused", "unexpected"])
+async def test_old_notifications_are_removed_again_after_an_error(error: Exception, caplog: pytest.LogCaptureFixture):
+    examined = Examined(7, NotificationProgress(7, "", 0))
+    examined.cleanup_errors = [error]
+    await examined.notifier.start()
+    await asyncio.sleep(SWEEP_SECONDS + 1)
+    assert examined.cleanup_errors == []
+    assert examined.cleanups == 1
+    assert [record.message.partition(";")[0] for record in caplog.records] == [
+        "old push notifications could not be removed"
+    ]
     await examined.notifier.close()
 
 

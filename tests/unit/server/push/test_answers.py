@@ -17,6 +17,8 @@ NOW = 1_000_000_000  # Sun, 09 Sep 2001 01:46:40 GMT
         ("", 0), ("0", 0), (" 7 ", 7), ("999999", MAX_WAIT_SECONDS), ("9" * 5000, MAX_WAIT_SECONDS),
         ("Sun, 09 Sep 2001 01:46:41 GMT", 1), ("Sun, 09 Sep 2001 01:46:40 GMT", 0), ("Sun, 09 Sep 2001 01:00:00 GMT", 0),
         ("Mon, 10 Sep 2001 01:46:40 GMT", MAX_WAIT_SECONDS), ("soon", 0), ("-1", 0), ("\u0667", 0),
+        ("Mon, 01 Jan 99999999999 00:00:00 GMT", 0), ("Mon, 01 Jan 2001 00:00:00 +99999999999", 0),
+        ("Mon, 01 Jan 2001 99999999999:00:00 GMT", 0), ("Mon, 31 Dec 9999 23:59:59 -2359", MAX_WAIT_SECONDS),
     ],
 )  # fmt: skip
 def test_retry_after_is_read_as_seconds_or_a_date_and_bounded(header, seconds):

@@ -72,9 +72,12 @@ class Queue:
         takes: returns the seconds until the device with a token has answered.
 
     Attributes:
+        refusals: the tokens of notifications for which the composer once finds the store closed.
+        faults: the tokens of notifications for which the composer raises an unexpected error.
         tries: the tokens of all attempts, in order.
         sent: the tokens of the notifications that are stored as sent.
         composing: how many are being composed, and the most that there were.
+        put_off: the tokens of the notifications that are stored as put off, with the problem.
     """
 
     name = "fcm"
@@ -82,17 +85,23 @@ class Queue:
     def __init__(self, takes: Callable[[str], float]) -> None:
         self._takes = takes
         self.refusals = {"7"}
+        self.faults: set[str] = set()
         self.tries: list[str] = []
         self.sent: list[str] = []
         self.composing, self.most_composed = 0, 0
+        self.put_off: list[tuple[str, str]] = []
         notifications = SimpleNamespace(
-            due_notifications=self._due, next_due=self._next_due, mark_sent=self._store_sent
+            due_notifications=self._due,
+            next_due=self._next_due,
+            mark_sent=self._store_sent,
+            put_off=self._store_put_off,
         )
         store: Any = SimpleNamespace(notifications=notifications)
-        self.lane = PushLane(cast(Any, self), cast(Any, self), store, World(), Metrics(), 3600, lambda: True)
+        self.lane = PushLane(cast(Any, self), cast(Any, self), store, World(), Metrics(), 1 << 40, lambda: True)
 
     def _rows(self) -> list[str]:
-        return [str(number) for number in range(1, 41) if str(number) not in self.sent]
+        done = {*self.sent, *(token for token, _ in self.put_off)}
+        return [str(number) for number in range(1, 41) if str(number) not in done]
 
     async def _due(self, name: str, now: int, limit: int) -> list[DueNotification]:
         return [DueNotification(DUE.row._replace(id=int(token), token_hash=token), "", token) for token in self._rows()]
@@ -103,11 +112,16 @@ class Queue:
     async def _store_sent(self, ids: list[int], now: int) -> None:
         self.sent += map(str, ids)
 
+    async def _store_put_off(self, number: int, due_at: int, now: int, problem: str) -> None:
+        self.put_off.append((str(number), problem))
+
     async def compose(self, row: NotificationRow) -> Notification:
         self.composing += 1
         self.most_composed = max(self.most_composed, self.composing)
         await asyncio.sleep(0.1)
         self.composing -= 1
+        if row.token_hash in self.faults:
+            raise ZeroDivisionError("of the composer")
         if row.token_hash in self.refusals:
             self.refusals.remove(row.token_hash)
             raise Refused("ERR_UNAVAILABLE")
@@ -155,3 +169,25 @@ async def test_server_that_stops_stores_what_is_answered_within_two_seconds_and_
     await queue.lane.close()
     assert set(queue.tries) == begun
     assert set(queue.sent) == begun - {"1"}
+
+
+@pytest.mark.virtual
+@pytest.mark.parametrize("where", ["composer", "provider"])
+async def test_notification_whose_attempt_raises_an_unexpected_error_is_put_off_and_the_others_are_sent(
+    where: str, caplog: pytest.LogCaptureFixture
+):
+    def takes(token: str) -> float:
+        if where == "provider" and token in ("1", "2"):
+            raise ZeroDivisionError("of a library")
+        return 0
+
+    queue = Queue(takes)
+    if where == "composer":
+        queue.faults = {"1", "2"}
+    queue.lane.wake()
+    await asyncio.sleep(60)
+    assert sorted(queue.put_off) == [("1", "ZeroDivisionError"), ("2", "ZeroDivisionError")]
+    assert len(queue.sent) == 38
+    assert len(queue.tries) == len(set(queue.tries))
+    assert [record.message for record in caplog.records] == ["a push notification could not be sent (fcm)"]
+    await queue.lane.close()
