@@ -67,6 +67,17 @@ async def test_user_without_a_connection_is_notified_once(stage):
         assert headers["authorization"].startswith("vapid t=")
 
 
+async def test_push_services_cannot_leave_cookies(stage):
+    browser = await push_service(stage)
+    browser.answer_headers = [(b"set-cookie", b"name%d=value; Max-Age=3600" % number) for number in range(100)]
+    async with Rest(stage) as rest:
+        await register(rest, browser, "bob")
+        for count in (1, 2):
+            await send(rest)
+            await until(stage, lambda count=count: len(browser.received) == count)
+    assert [headers for headers in browser.headers if "cookie" in headers] == []
+
+
 async def test_notification_comes_after_the_delay_and_not_before(stage):
     browser = await push_service(stage)
     async with Rest(stage) as rest:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from tailwire.server.auth.public_keys import PublicKey, read_keys, select_key
+from tailwire.server.http_client import make_http_client
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
@@ -143,7 +144,7 @@ async def _fetch_url(url: str) -> bytes:
     # No redirect: it could lead to someone else's keys. No compression: the bound holds for what is transferred.
     headers = {"accept": "application/json", "accept-encoding": "identity"}
     async with (
-        httpx2.AsyncClient(verify=verify, timeout=FETCH_SECONDS, follow_redirects=False, headers=headers) as client,
+        make_http_client(verify=verify, timeout=FETCH_SECONDS, follow_redirects=False, headers=headers) as client,
         client.stream("GET", url) as response,
     ):
         if response.status_code != 200:

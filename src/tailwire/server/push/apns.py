@@ -6,6 +6,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tailwire.server.http_client import make_http_client
 from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.answers import object_in, read_body, wait_of
@@ -59,9 +60,7 @@ class Apns:
 
         if self._client is None:
             verify = True if self._tls is None else self._tls
-            self._client = httpx2.AsyncClient(
-                http2=True, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=verify
-            )
+            self._client = make_http_client(http2=True, timeout=TIMEOUT_SECONDS, follow_redirects=False, verify=verify)
         now = self._world.seconds()
         headers = {
             "authorization": f"bearer {self._signed.token(now)}",

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from tailwire.server.http_client import make_http_client
 from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.answers import object_in, read_body, wait_of
@@ -90,7 +91,7 @@ class Fcm:
         if self._client is None:
             verify = True if self._tls is None else self._tls
             http2 = find_spec("h2") is not None  # with it, all notifications share one connection
-            self._client = httpx2.AsyncClient(http2=http2, timeout=TIMEOUT_SECONDS, verify=verify)
+            self._client = make_http_client(http2=http2, timeout=TIMEOUT_SECONDS, verify=verify)
         content = b'{"message":%b}' % _message(token, notification)
         try:
             headers = {"authorization": f"Bearer {await self._access_token()}", "content-type": "application/json"}

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tailwire.server.http_client import make_http_client
 from tailwire.server.ports.push import Notification, SendOutcome, SendResult
 from tailwire.server.ports.world import World
 from tailwire.server.push.answers import read_body, wait_of
@@ -62,9 +63,7 @@ class WebPush:
         import httpx2
 
         if self._client is None:
-            self._client = httpx2.AsyncClient(
-                timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=self._transport
-            )
+            self._client = make_http_client(timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=self._transport)
         try:
             subscription = msgspec.json.decode(token, type=_Subscription)
             receiver, secret = from_base64url(subscription.keys.p256dh), from_base64url(subscription.keys.auth)

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from tailwire.server.http_client import make_http_client
 from tailwire.server.ports.file_urls import with_address
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
 
@@ -84,7 +85,7 @@ class Poster:
             from tailwire.server.webhooks.checked_transport import CheckedTransport
 
             checked = CheckedTransport(self._allows)
-            self._client = httpx2.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=checked)
+            self._client = make_http_client(timeout=TIMEOUT_SECONDS, follow_redirects=False, transport=checked)
         data = msgspec.Raw(with_address(row.body, lambda: self._base))
         envelope = {"trigger": row.trigger, "data": data, **self._app, "webhook": webhook.id}
         body = _encode(envelope)
