@@ -43,9 +43,9 @@ class _Upload(PartFile):
     """
 
     def __init__(self, uploads: S3Uploads, folder: PartFolder) -> None:
-        super().__init__(folder)
         self._uploads = uploads
         self._sending = self._abandoned = False
+        super().__init__(folder)  # calls `drop` if the file cannot be created
 
     async def finish(self, *, durably: bool = False) -> None:
         """Flush and close the local copy, which by default need not survive a loss of power (see `PartFile.finish`)."""
