@@ -5,22 +5,74 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Callable
+import ssl
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx2
 
 MAX_HOSTS = 32
 MAX_LOOKUPS = 8
-HttpTransports = dict[tuple[str, str, int], httpx2.AsyncHTTPTransport]
 
 
 class TargetNotAllowed(httpx2.ConnectError):
     """The server may not connect to any address of the host."""
 
 
+class _HostTransport:
+    """The connections to one host (a pool may only be shared by requests to one host), and whether they are in use.
+
+    Attributes:
+        in_use: how many requests were begun whose responses are not closed yet.
+    """
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        self._transport = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False)
+        self.in_use = 0
+
+    async def send(self, request: httpx2.Request) -> httpx2.Response:
+        """Send a request. The connections are in use until its response is closed."""
+        self.in_use += 1
+        try:
+            response = await self._transport.handle_async_request(request)
+        except BaseException:
+            self._end_use()
+            raise
+        response.stream = _WatchedStream(response.stream, self._end_use)
+        return response
+
+    def _end_use(self) -> None:
+        self.in_use -= 1
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._transport.aclose()
+
+
+class _WatchedStream(httpx2.AsyncByteStream):
+    """The body of a response. `on_close` is called once, when it is closed."""
+
+    def __init__(self, stream: Any, on_close: Callable[[], None]) -> None:
+        self._stream = stream
+        self._on_close: Callable[[], None] | None = on_close
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._stream:
+            yield piece
+
+    async def aclose(self) -> None:
+        try:
+            await self._stream.aclose()
+        finally:
+            if self._on_close is not None:
+                self._on_close()
+                self._on_close = None
+
+
 class CheckedTransport(httpx2.AsyncBaseTransport):
     """Resolves names itself, and connects only to allowed addresses. Ignores proxies that environment variables name.
+
+    Connections to the `MAX_HOSTS` hosts that were used last are kept, and to further ones while they are in use.
 
     Args:
         allows: returns whether an IP address may be connected to.
@@ -45,7 +97,8 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         self._tls = httpx2.create_ssl_context()
         self._lookups = asyncio.Semaphore(lookups)
         self._known: dict[str, tuple[float, list[str]]] = {}  # by host: when its addresses expire; its addresses
-        self._by_host: HttpTransports = {}  # a pool may only be shared by requests to one host
+        self._by_host: dict[tuple[str, str, int], _HostTransport] = {}  # the most recently used is the last
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send a request to the first allowed address of its host that can be reached.
@@ -56,8 +109,8 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
         """
         host = request.url.host
         port = request.url.port or (443 if request.url.scheme == "https" else 80)
-        transport = await self._transport(request.url.scheme, host, port)
         addresses = self._allowed(await self._addresses(host, port, request), request)
+        transport = self._transport(request.url.scheme, host, port)
         extensions = dict(request.extensions)
         if request.url.scheme == "https" and not _is_address(host):
             extensions["sni_hostname"] = host  # also the name in the certificate
@@ -67,7 +120,7 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
                 extensions=extensions,
             )  # fmt: skip
             try:
-                return await transport.handle_async_request(there)
+                return await transport.send(there)
             except (httpx2.ConnectError, httpx2.ConnectTimeout):
                 if n == len(addresses) - 1:
                     self._known.pop(host, None)
@@ -107,21 +160,25 @@ class CheckedTransport(httpx2.AsyncBaseTransport):
             )
         return allowed
 
-    async def _transport(self, scheme: str, host: str, port: int) -> httpx2.AsyncHTTPTransport:
+    def _transport(self, scheme: str, host: str, port: int) -> _HostTransport:
         key = (scheme, host, port)
-        transport = self._by_host.pop(key, None)
-        if transport is None:
-            transport = httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)
-            if len(self._by_host) >= MAX_HOSTS:
-                await self._by_host.pop(next(iter(self._by_host))).aclose()
-        self._by_host[key] = transport  # most recently used
+        transport = self._by_host.pop(key, None) or _HostTransport(self._tls)
+        idle = [key for key, other in self._by_host.items() if not other.in_use]
+        for one in idle[: max(0, len(self._by_host) + 1 - MAX_HOSTS)]:
+            # In a task, because this request may be cancelled, and need not wait for it.
+            task = asyncio.get_running_loop().create_task(self._by_host.pop(one).close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        self._by_host[key] = transport
         return transport
 
     async def aclose(self) -> None:
         """Close all connections."""
         transports, self._by_host = self._by_host, {}
         for transport in transports.values():
-            await transport.aclose()
+            await transport.close()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
 
 def _is_address(host: str) -> bool:
