@@ -116,6 +116,23 @@ async def test_request_without_a_valid_session_is_refused(stage: Stage, cookie: 
             assert is_refused(await browser.request(method, path), "ERR_CONSOLE_SESSION"), path
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        'settings={"a":1}', "spaced name=1", "no value", "=", '"', 'quoted="a;b"', "tailwire_console_84801=x",
+        "xtailwire_console_8480=x", "TAILWIRE_CONSOLE_8480=x", "value=tailwire_console_8480=x", "\u00e9=\u00e9",
+    ],
+)  # fmt: skip
+async def test_cookies_of_other_programs_on_the_machine_do_not_sign_an_operator_out(stage: Stage, other: str):
+    async with Rest(stage) as rest:
+        browser = Browser(stage, rest)
+        await browser.sign_in()
+        own = browser.cookie
+        for cookie in (f"{other}; {own}", f"{own}; {other}", f"{other};{own} ;{other}"):
+            headers: Any = {"cookie": cookie.encode()}
+            assert (await browser.request("GET", "/session", headers)).status_code == 200, cookie
+
+
 async def test_change_needs_the_token_of_the_session(stage: Stage):
     async with Rest(stage) as rest:
         browser, other = Browser(stage, rest), Browser(stage, rest)

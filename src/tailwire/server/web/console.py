@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable
-from http.cookies import CookieError, SimpleCookie
 
 import msgspec
 
@@ -158,12 +157,13 @@ def _cookie_name(scope: Scope) -> str:
 
 
 def _cookie_in(scope: Scope) -> str:
-    try:
-        cookies = SimpleCookie(header_text(headers_of(scope).get(b"cookie")))
-    except CookieError:
-        return ""
-    found = cookies.get(_cookie_name(scope))
-    return found.value if found is not None else ""
+    # Not by `http.cookies`, which discards all cookies if that of another program on this machine has an unusual form.
+    own = _cookie_name(scope)
+    for pair in header_text(headers_of(scope).get(b"cookie")).split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == own:
+            return value
+    return ""
 
 
 def _cookie_header(scope: Scope, value: str, seconds: int) -> tuple[bytes, bytes]:
