@@ -295,3 +295,27 @@ async def test_users_of_a_failed_network_go_offline_a_few_in_each_turn_of_the_ev
     await stage.pass_time(60)
     assert sorted(observer.ears.all("offline")) == sorted(uids)
     assert (sum(offline_in_turns), max(offline_in_turns)) == (30, 2)
+
+
+async def test_user_whose_first_socket_is_lost_while_it_authenticates_is_announced_with_the_next_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+):
+    observer = await stage.enter("alice", presence=True)
+    gateway = stage.server.parts.gateway
+    read_groups = gateway._sessions.groups_of
+
+    async def read_slowly(uid: str) -> dict[str, int]:
+        await asyncio.sleep(1)
+        return await read_groups(uid)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway._sessions, "groups_of", read_slowly)
+        async with raw_socket(stage, "bob", auth=False) as ws:
+            await ws.send(await auth_frame(stage, "bob", "grace"))
+            await stage.pass_time(0.5)
+            ws.transport.abort()
+        await stage.pass_time(2)
+    assert "bob" not in observer.ears.all("online")
+    async with raw_socket(stage, "bob", "grace"):
+        await observer.ears.until(lambda: "bob" in observer.ears.all("online"))
+    await observer.ears.until(lambda: observer.ears.all("offline") == ["bob"])

@@ -87,6 +87,7 @@ class Gateway:
         self._handlers = FrameHandlers(ephemeral, receipts, authenticator, loop.time, self._update_away)
         self.connections = OpenConnections(loop.time, lambda uid: cast(list[Socket], hub.sockets_of(uid)))
         self._sockets: dict[Socket, None] = {}  # in the order in which they were opened
+        self._unreported: set[str] = set()  # users who came online, which is not reported yet
         self._liveness = LivenessCheck(settings.silence_limit)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweep_timer: asyncio.Handle | None = None
@@ -131,6 +132,7 @@ class Gateway:
 
     def _report_offline(self, uid: str) -> None:
         self._hub.away.discard(uid)
+        self._unreported.discard(uid)
         self._start_task(self._ephemeral.user_went_offline(uid))
 
     def _update_away(self, uid: str) -> None:
@@ -264,7 +266,8 @@ class Gateway:
     async def _authenticate(self, socket: Socket, auth: Auth) -> None:
         if not await self._authenticator.admit(socket, auth) or socket not in self._sockets:
             return  # the socket may have closed meanwhile, and nothing would remove it from the hub
-        first = self._hub.add(socket)
+        if self._hub.add(socket):
+            self._unreported.add(socket.uid)
         groups = await self._sessions.groups_of(socket.uid)
         if socket not in self._sockets:
             return
@@ -288,7 +291,8 @@ class Gateway:
         self._access.socket_opened(uid=socket.uid, device=socket.device, address=socket.address)
         if last is not None and "cause" in socket.features:
             self.metrics.count_reconnect(last.cause, last.lived, last.attempts)
-        if first:
+        if socket.uid in self._unreported:  # perhaps since an earlier socket, which was lost or is slower
+            self._unreported.discard(socket.uid)
             await self._ephemeral.user_came_online(socket.uid, auth.platform)
         else:
             self._update_away(socket.uid)
