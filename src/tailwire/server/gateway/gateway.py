@@ -268,14 +268,12 @@ class Gateway:
             return  # the socket may have closed meanwhile, and nothing would remove it from the hub
         if self._hub.add(socket):
             self._unreported.add(socket.uid)
-        groups = await self._sessions.groups_of(socket.uid)
-        if socket not in self._sockets:
-            return
-        # Messages that a group was sent before this user joined may still be on their way from another server.
         try:
+            groups = await self._sessions.groups_of(socket.uid)
+            # Messages that a group was sent before this user joined may still be on their way from another server.
             await self._hub.broker.passed(max(groups.values(), default=0))
         except Refused:
-            socket.close(CloseCode.TRY_AGAIN_LATER, "messages of other servers cannot be read; reconnect later")
+            socket.close(CloseCode.TRY_AGAIN_LATER, "the store cannot be read; reconnect later")
             return
         if socket not in self._sockets:
             return

@@ -14,6 +14,7 @@ from tailwire.server.fanout.hub import Hub
 from tailwire.server.gateway.gateway import Gateway
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.metrics import Metrics
+from tailwire.wire.close_codes import CloseCode
 from unit.server.gateway.fake_sockets import FakeSocket
 
 pytestmark = pytest.mark.virtual
@@ -24,12 +25,14 @@ class Entrance:
 
     Attributes:
         reported: the states in which users were reported, in order.
-        refuses: whether what was published before cannot be read, so that sockets are closed while they authenticate.
+        refuses: what cannot be read, so that sockets are closed while they authenticate: "groups" or "messages".
+        closed: the codes with which the gateway has closed sockets.
     """
 
     def __init__(self) -> None:
         self.reported: list[str] = []
-        self.refuses = False
+        self.refuses = ""
+        self.closed: list[int] = []
         loop, broker, metrics = asyncio.get_running_loop(), MemoryBroker(), Metrics()
         broker.passed = self._passed  # type: ignore[method-assign]
         others: Any = SimpleNamespace(
@@ -50,10 +53,12 @@ class Entrance:
 
     async def _read_groups(self, uid: str) -> dict[str, int]:
         await asyncio.sleep(1)
+        if self.refuses == "groups":
+            raise Refused("ERR_UNAVAILABLE")
         return {}
 
     async def _passed(self, number: int) -> None:
-        if self.refuses:
+        if self.refuses == "messages":
             raise Refused("ERR_UNAVAILABLE")
 
     async def _came_online(self, uid: str, platform: str) -> None:
@@ -67,11 +72,15 @@ class Entrance:
         socket = FakeSocket(
             inbox=None, frames=0, held_until=0.0, token_until=0.0, presence=None, chained=False, groups=set(),
             closed_on_purpose=False, features=frozenset(features), heard_at=asyncio.get_running_loop().time(),
-            process_more=lambda: None, close=lambda code, reason: self.lose(socket), write=lambda data: None,
+            process_more=lambda: None, close=lambda code, reason: self._close(socket, code), write=lambda data: None,
         )  # fmt: skip
         self._gateway.register(socket)
         self._gateway.handle_text(socket, b'{"type":"auth","body":{"auth":"pass"}}')
         return socket
+
+    def _close(self, socket: FakeSocket, code: int) -> None:
+        self.closed.append(code)
+        self.lose(socket)
 
     def lose(self, socket: FakeSocket) -> None:
         """Let the gateway notice that a socket is lost."""
@@ -114,12 +123,14 @@ async def test_user_is_reported_although_the_first_of_two_devices_is_lost_while_
     assert entrance.reported == ["online", "offline"]
 
 
-async def test_user_whose_first_socket_is_closed_while_it_authenticates_is_reported_with_the_next_one():
+@pytest.mark.parametrize("unreadable", ["groups", "messages"])
+async def test_socket_that_cannot_be_admitted_is_closed_and_its_user_reported_with_the_next_one(unreadable):
     entrance = Entrance()
-    entrance.refuses = True
+    entrance.refuses = unreadable
     entrance.open("grace")
     await asyncio.sleep(1.5)
-    entrance.refuses = False
+    assert entrance.closed == [CloseCode.TRY_AGAIN_LATER]
+    entrance.refuses = ""
     later = entrance.open("grace")
     await asyncio.sleep(1.5)
     assert entrance.reported == ["online"]
