@@ -78,10 +78,9 @@ def _setting(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Setting
 
 
 def backend(server: ServerProcess, uid: str) -> httpx2.AsyncClient:
-    """Return a client of one server that acts for a user."""
-    return httpx2.AsyncClient(
-        base_url=f"{server.url}/v3", headers={"appid": server.app_id, "apikey": server.api_key, "onBehalfOf": uid}
-    )
+    """Return a client of one server that acts for a user; if `uid` is "", for the app itself."""
+    headers = {"appid": server.app_id, "apikey": server.api_key, **({"onBehalfOf": uid} if uid else {})}
+    return httpx2.AsyncClient(base_url=f"{server.url}/v3", headers=headers)
 
 
 async def say(http: httpx2.AsyncClient, receiver: str, text: str, kind: str = "user") -> int:
@@ -185,6 +184,19 @@ async def test_clients_at_two_servers_receive_messages_edits_and_receipts_from_e
         finally:
             for actor in live.actors:
                 await actor.chat.aclose()
+
+
+async def test_both_users_learn_at_the_other_server_that_the_app_has_edited_their_message(setting: Setting):
+    async with setting.started() as pair:
+        sockets = [await pair.socket(pair.other, uid) for uid in ("alice", "bob")]
+        message_id = await say(await pair.act(pair.one, "bob"), "alice", "typo")
+        app = await pair.act(pair.one, "")
+        await ask(app, "PUT", f"/messages/{message_id}", data={"text": "corrected"})
+        await say(await pair.act(pair.one, "bob"), "alice", "end")
+        for socket in sockets:
+            await socket.until(lambda: "end" in socket.texts)  # noqa: B023 - awaited at once
+            (edit,) = [f["body"] for f in socket.of_type("message") if f["body"]["category"] == "action"]
+            assert (edit["sender"], edit["data"]["action"]) == ("app_system", "edited")
 
 
 async def test_client_catches_up_with_reactions_and_receipts_of_the_other_server(setting: Setting):

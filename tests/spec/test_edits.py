@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from harness import Stage
+from harness import DISCONNECTED, Stage
 from rest import Rest
 from tailwire import MemorySessionStore, TextMessage
 
@@ -102,3 +102,26 @@ async def test_action_message_of_an_edit_is_removed_with_the_message(stage: Stag
             "SELECT 1 FROM subscriptions WHERE message_id = ?", (action,)
         )
         assert left == []
+
+
+@pytest.mark.spec("K2")
+async def test_both_users_learn_what_the_app_edits_and_deletes_in_their_conversation(stage: Stage):
+    """Also the author of the message, who is neither the sender nor the receiver of the action message."""
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    edited, deleted = [(await bob.say("alice", text)).id for text in ("one", "two")]
+    async with Rest(stage) as rest:
+        await rest("PUT", f"/messages/{edited}", json={"data": {"text": "corrected"}})
+        await rest("DELETE", f"/messages/{deleted}")
+        for actor in (alice, bob):
+            await actor.ears.until(lambda: len(actor.ears.all("deleted")) == 1)  # noqa: B023 - awaited at once
+            assert [m.text for m in actor.ears.all("edited")] == ["corrected"]
+
+        bob.chat.set_app_state("background")
+        await bob.ears.until(lambda: bob.status is DISCONNECTED)
+        await rest("PUT", f"/messages/{edited}", json={"data": {"text": "corrected again"}})
+        bob.chat.set_app_state("foreground")
+        await bob.ears.until(lambda: len(bob.ears.all("edited")) == 2)
+        await stage.pass_time(5)
+    for actor in (alice, bob):
+        assert [m.text for m in actor.ears.all("edited")] == ["corrected", "corrected again"]
+        assert len(actor.ears.all("deleted")) == 1

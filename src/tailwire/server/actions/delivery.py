@@ -20,6 +20,7 @@ from tailwire.server.ports.broker import (
     MembershipChange,
     PresenceAudience,
     TokenRevoked,
+    conversation_subjects,
     group_subject,
     user_subject,
 )
@@ -110,7 +111,7 @@ class Delivery:
         row = stored.message
         publication = self._message(row, json, device, stored)
         self.stored(row.id)
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
+        self._to_conversation(row, publication)
         if also:
             self._broker.publish(user_subject(also), publication)
 
@@ -194,12 +195,12 @@ class Delivery:
         """Publish that the caller added or removed a reaction, to the participants of the message's conversation."""
         self.stored(0)
         publication = _caused_by(caller, self.frames.reaction(caller, row, body), number=number)
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
+        self._to_conversation(row, publication)
 
     def to_conversation(self, caller: Caller, row: MessageRow, frame: bytes, number: int) -> None:
         """Publish a frame to the participants of a message's conversation."""
         publication = _caused_by(caller, frame, number=number)
-        self._to_conversation(row.sender, row.receiver, row.receiver_type, publication)
+        self._to_conversation(row, publication)
 
     def to_members(self, caller: Caller, guid: str, frame: bytes, number: int, *, feature: str = "") -> None:
         """Publish a frame to the members of a group, except to the caller's device.
@@ -303,10 +304,6 @@ class Delivery:
         self.revoked.add(token, uid, reason)
         self._broker.publish(user_subject(uid), TokenRevoked(token))
 
-    def _to_conversation(self, sender: str, receiver: str, receiver_type: str, publication: FramePublication) -> None:
-        if receiver_type == "group":
-            self._broker.publish(group_subject(receiver), publication)
-            return
-        self._broker.publish(user_subject(receiver), publication)
-        if sender != receiver:
-            self._broker.publish(user_subject(sender), publication)
+    def _to_conversation(self, row: MessageRow, publication: FramePublication) -> None:
+        for subject in conversation_subjects(row.conversation_id):
+            self._broker.publish(subject, publication)

@@ -91,7 +91,7 @@ class LocalDelivery:
 
     def _deliver_message(self, message: LoggedMessage) -> None:
         row = message.row
-        concerned = conversation_subjects(row.sender, row.receiver, row.receiver_type)
+        concerned = conversation_subjects(row.conversation_id)
         if message.withheld and self._sockets is not None:
             members = self._sockets.members_here(row.receiver)
             concerned = tuple(user_subject(uid) for uid in members if uid not in message.withheld)

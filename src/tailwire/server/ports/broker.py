@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from tailwire.server.ports.changes import Change
+from tailwire.server.ports.conversations import ConversationKey, group_in, participants_of
 
 NO_USERS: frozenset[str] = frozenset()
 
@@ -146,15 +147,14 @@ def group_subject(guid: str) -> str:
     return f"group.{guid}"
 
 
-def conversation_subjects(sender: str, receiver: str, receiver_type: str) -> tuple[str, ...]:
-    """Return the subjects under which a message of a conversation is published: the group's, or each user's, once.
+def conversation_subjects(conversation: ConversationKey) -> tuple[str, ...]:
+    """Return the subjects under which a message of a conversation is published: the group's, or each participant's.
 
-    Args:
-        receiver: a guid if `receiver_type` is `group`, otherwise a uid.
+    Sender and receiver of a message do not tell them: when the app edits or deletes a message between two users, the
+    sender of the action message is not a participant.
     """
-    if receiver_type == "group":
-        return (group_subject(receiver),)
-    return (user_subject(receiver),) if sender == receiver else (user_subject(receiver), user_subject(sender))
+    guid = group_in(conversation)
+    return (group_subject(guid),) if guid else tuple(map(user_subject, participants_of(conversation)))
 
 
 Listener = Callable[[str, Publication], None]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tailwire.server.ports.conversations import other_in
 from tailwire.server.ports.records import BanRow, GroupRow, MemberRow, MessageRow, Scope
 from tailwire.server.ports.refusal import Refused
 
@@ -184,7 +185,10 @@ def message_role(message: MessageRow, uid: str, member: MemberRow | None, owner:
         owner: the uid of the owner of the message's group; None if it has none, or for a message between two users.
     """
     if message.receiver_type == "user":
-        return "sender" if uid == message.sender else "receiver" if uid == message.receiver else "stranger"
+        if uid == message.sender:
+            return "sender"
+        # The app may have edited or deleted the message of either participant.
+        return "receiver" if other_in(message.conversation_id, uid) else "stranger"
     if member is None:
         return "stranger"
     role = member_role(member, owner)

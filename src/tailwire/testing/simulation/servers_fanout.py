@@ -214,7 +214,7 @@ class SimulatedServer:
         if unit is not None and joins:
             self.log.publish(user_subject(joins), MembershipChange(GUID, joined=True, id=number))
         publication = FramePublication(b'{"m":%d}' % number, predecessor_id=answer.predecessor_id, id=number)
-        for subject in conversation_subjects(SYSTEM, receiver, kind):
+        for subject in conversation_subjects(conversation_of(receiver, kind)):
             self.log.publish(subject, publication)
         if unit is not None and leaves:
             self.log.publish(user_subject(leaves), MembershipChange(GUID, joined=False, id=number))

@@ -19,6 +19,7 @@ from tailwire.server.ports.broker import (
 )
 from tailwire.server.ports.change_log import ChangeKind, ChangeRow
 from tailwire.server.ports.changes import Change, ChangeFeed
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.log import Batch, LoggedChange, LoggedMessage, LogPage, Look
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.ports.refusal import Refused
@@ -32,7 +33,7 @@ def row(number: int, kind: str) -> MessageRow:
     """Return a message from user a to group g, or to user b."""
     receiver = "g" if kind == TO_GROUP else "b"
     return MessageRow(
-        number, "c", "a", receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, b"{}"
+        number, key_of("a", receiver, kind), "a", receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, b"{}"
     )
 
 
@@ -239,7 +240,7 @@ class LogStage:
             if kind in (TO_GROUP, TO_USER):
                 publication = FramePublication(b"%d" % number, id=number)
                 message = row(number, kind)
-                for subject in conversation_subjects(message.sender, message.receiver, message.receiver_type):
+                for subject in conversation_subjects(message.conversation_id):
                     found.append((subject, publication))
         return found
 

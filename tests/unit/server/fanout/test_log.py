@@ -306,7 +306,7 @@ async def test_membership_change_waits_for_messages_with_lower_ids():
         first, last = s.store.commit([TO_USER])
         s.log.committed(Batch(first, last, [2]))
         s.log.publish(A, MembershipChange("g", joined=True, id=2))
-        s.log.publish(*s.publications(2, 2)[1])
+        s.log.publish(*s.publications(2, 2)[0])
         s.log.answered()
         await asyncio.sleep(0)
         assert s.others == []

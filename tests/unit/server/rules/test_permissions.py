@@ -176,6 +176,12 @@ def test_role_for_a_message_between_users_is_sender_receiver_or_stranger():
     assert [message_role(sent, uid, None, None) for uid in ("ann", "bob", "eve")] == ["sender", "receiver", "stranger"]
 
 
+def test_both_users_are_receivers_of_the_message_that_reports_a_change_by_the_app():
+    report = message("ann", "bob", "user")._replace(sender="app_system")
+    roles = [message_role(report, uid, None, None) for uid in ("ann", "bob", "eve", "app_system")]
+    assert roles == ["receiver", "receiver", "stranger", "sender"]
+
+
 def test_role_for_a_message_in_a_group_follows_from_scope_ownership_and_authorship():
     sent = message("ann", "g", "group")
 
