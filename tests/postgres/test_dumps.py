@@ -12,6 +12,7 @@ import pytest
 from postgres.writing import draft
 from servers.postgres import PostgresServer, binaries, name_of
 from tailwire.cli.main import main
+from tailwire.server.ports.presence import LocalPresence
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres import dumps
@@ -72,6 +73,7 @@ def texts(postgres: PostgresServer, url: str) -> list[str]:
 async def test_backup_of_a_running_server_is_restored_with_a_new_name_and_later_ids(folder, postgres, postgres_url):
     server = await PostgresStore.open(postgres_url, World(), serving=True)
     await server.users.add(UserRow("dave", "Dave", created_at=1))
+    await server.presence.store_online([LocalPresence("dave", online=True, away=False)])
     await server.messages.add(draft(text="one"))
     code, output = in_thread(folder.run, "backup", str(folder.backup))
     assert (code, "verified; 1 uploaded files" in output) == (0, True), output
@@ -123,6 +125,28 @@ async def test_backup_is_restored_to_an_empty_database_by_a_user_without_rights_
     _, ids = await send(url.replace("postgres@", "keeper@"), "two", serving=True)
     assert ids[0] > 2 * SKIPPED
     postgres.drop_database(url)
+
+
+async def test_dump_of_an_earlier_version_which_has_rows_of_processes_is_loaded(
+    folder, postgres, postgres_url, tmp_path, monkeypatch
+):
+    server = await PostgresStore.open(postgres_url, World(), serving=True)
+    await server.messages.add(draft(text="one"))
+    await server.presence.store_online([LocalPresence("alice", online=True, away=False)])
+    with monkeypatch.context() as earlier:
+        earlier.setattr(dumps, "OF_RUNNING_PROCESSES", ("processes", "batches", "leases", "presence"))
+        dumps.dump(postgres_url, tmp_path / "file")
+    await server.close()
+    dumps.load(postgres_url, tmp_path / "file")
+    assert texts(postgres, postgres_url) == ["one"]
+    assert postgres.sql("SELECT count(*) FROM presence_versions", name_of(postgres_url)).strip() == "0"
+
+
+def test_every_table_that_refers_to_processes_is_left_out_of_dumps(postgres, postgres_url):
+    sql = "SELECT conrelid::regclass FROM pg_constraint WHERE contype = 'f' AND confrelid = 'processes'::regclass"
+    found = set(postgres.sql(sql, name_of(postgres_url)).split())
+    assert found
+    assert found <= set(dumps.OF_RUNNING_PROCESSES)
 
 
 async def test_damaged_backup_changes_nothing(folder, postgres, postgres_url):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +17,8 @@ from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE,
 from tailwire.server.store.postgres.starting import STARTING_LOCK
 
 CHUNK_BYTES = 1 << 20
-_OF_RUNNING_PROCESSES = ("processes", "batches", "leases", "presence")  # tables whose rows mean nothing in a copy
+OF_RUNNING_PROCESSES = ("processes", "batches", "leases", "presence", "presence_versions")
+"""The tables whose rows mean nothing in a copy: they are neither dumped nor loaded."""
 _EXISTS_SQL = "SELECT to_regclass('processes') IS NOT NULL"
 _ALIVE_SQL = "SELECT name FROM processes WHERE until > clock_timestamp() LIMIT 1"
 _HIGHEST_ID_SQL = "SELECT last_value FROM message_ids"
@@ -57,7 +60,7 @@ def dump(url: str, file: Path) -> None:
         ProgramFailed: `pg_dump` or `pg_restore` is missing or failed: the database cannot be read, or the file cannot
             be written or is damaged.
     """
-    excluded = [f"--exclude-table-data={table}" for table in _OF_RUNNING_PROCESSES]
+    excluded = [f"--exclude-table-data={table}" for table in OF_RUNNING_PROCESSES]
     _run_program(url, "pg_dump", "--format=custom", "--no-owner", "--no-privileges", *excluded, f"--file={file}")
     check(file)
 
@@ -110,11 +113,28 @@ async def _contents(connection: Connection) -> int | None:
 def load(url: str, file: Path) -> None:
     """Replace the contents of a database with those of a dump, in one transaction.
 
+    Rows of `OF_RUNNING_PROCESSES` are left out: dumps of earlier versions have some.
+
     Raises:
         ProgramFailed: `pg_restore` or `psql` is missing or failed. The database is unchanged.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        chosen = Path(folder) / "list"
+        chosen.write_text(_list_to_load(file), errors="surrogateescape")
+        _pipe(url, [f"--use-list={chosen}", str(file)])
+
+
+def _list_to_load(file: Path) -> str:
+    # The table of contents of a dump. A line about rows is "number; catalog oid TABLE DATA schema table owner".
+    left_out = re.compile(rf" TABLE DATA \S+ ({'|'.join(OF_RUNNING_PROCESSES)}) ")
+    lines = _run_program("", "pg_restore", "--list", str(file)).splitlines(keepends=True)
+    return "".join(line for line in lines if not left_out.search(line))
+
+
+def _pipe(url: str, what: list[str]) -> None:
+    # Passes what `pg_restore` reads on to `psql`, which carries it out in one transaction.
     arguments, environment = _connection(url)
-    read = [_path_of("pg_restore"), "--no-owner", "--no-privileges", "--file=-", str(file)]
+    read = [_path_of("pg_restore"), "--no-owner", "--no-privileges", "--file=-", *what]
     write = [_path_of("psql"), "--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", *arguments]
     pipe = subprocess.PIPE
     with (
@@ -140,18 +160,20 @@ def load(url: str, file: Path) -> None:
             raise ProgramFailed((failed or output).decode(errors="replace").strip())
 
 
-def _run_program(url: str, program: str, *arguments: str) -> None:
+def _run_program(url: str, program: str, *arguments: str) -> str:
+    # Returns what the program has printed.
     where, environment = _connection(url) if url else ([], dict(os.environ))
     done = subprocess.run(
         [_path_of(program), *arguments, *where],
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         check=False,
     )
     if done.returncode:
         raise ProgramFailed(f"{program}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout.decode(errors="surrogateescape")
 
 
 def _path_of(program: str) -> str:
