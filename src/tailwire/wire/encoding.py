@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tailwire.wire.entities import (
+    Attachment,
     BaseMessage,
     CustomMessage,
     Group,
@@ -63,10 +64,7 @@ def message_to_wire(message: BaseMessage) -> dict[str, Any]:
         data["interactionGoal"] = message.interaction_goal or {"type": "none", "elementIds": []}
         data["allowSenderInteraction"] = message.allow_sender_interaction
     elif isinstance(message, MediaMessage):
-        data["attachments"] = [
-            {"url": a.url, "name": a.name, "extension": a.extension, "mimeType": a.mime_type, "size": str(a.size)}
-            for a in message.attachments
-        ]
+        data["attachments"] = list(map(_attachment_to_wire, message.attachments))
         if message.caption:
             data["text"] = message.caption
     if message.metadata:
@@ -86,3 +84,15 @@ def message_to_wire(message: BaseMessage) -> dict[str, Any]:
     if message.quoted_message_id:
         body["quotedMessageId"] = str(message.quoted_message_id)
     return body
+
+
+def _attachment_to_wire(a: Attachment) -> dict[str, Any]:
+    described = {"width": a.width, "height": a.height, "thumbnail": a.thumbnail}
+    return {
+        "url": a.url,
+        "name": a.name,
+        "extension": a.extension,
+        "mimeType": a.mime_type,
+        "size": str(a.size),
+        **{k: v for k, v in described.items() if v},
+    }

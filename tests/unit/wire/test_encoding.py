@@ -86,6 +86,12 @@ def test_media_message_lists_its_attachments(caption):
     assert ("text" in data) is bool(caption)
 
 
+def test_attachment_keeps_the_size_and_thumbnail_of_its_picture():
+    photo = Attachment("https://x.test/a", "a.png", "png", "image/png", 12, 640, 480, "https://x.test/small")
+    sent = message_to_wire(MediaMessage(receiver="b", type="image", attachments=[photo]))["data"]["attachments"]
+    assert (sent[0]["width"], sent[0]["height"], sent[0]["thumbnail"]) == (640, 480, "https://x.test/small")
+
+
 def test_plain_base_message_is_sent_with_empty_data():
     body = message_to_wire(BaseMessage(receiver="b", category="custom", type="x"))
     assert (body["category"], body["type"], body["data"]) == ("custom", "x", {})
