@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.filters import ConversationFilter, MessageFilter
 from tailwire.server.ports.records import Draft, EditedContent, GroupRow, MessageRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 
@@ -125,13 +125,14 @@ class History:
         if f.conversation_id:
             if row.conversation_id != f.conversation_id or row.id <= f.since:
                 return False
+            missed = f.unread or f.undelivered
         else:
             if row.conversation_id == ALICE_CAROL or row.id <= self.cleared.get(row.conversation_id, 0):
                 return False
             after = f.newer and (f.cursor is not None or f.sent_cursor is not None)
             missed = after or f.only_updates or f.unread or f.undelivered
-            if missed and row.receiver_type == "group" and row.id <= self.joined_after:
-                return False
+        if missed and row.receiver_type == "group" and row.id <= self.joined_after:
+            return False
         position, cursor = (row.id,), (f.cursor,)
         if (f.pinned or f.saved) and f.cursor is not None:
             times = {m: r.pinned_at for m, r in self.rows.items()} if f.pinned else self.saved
@@ -168,6 +169,7 @@ class History:
             f.pinned and row.pinned_at is None,
             f.saved and row.id not in self.saved,
             f.unread and not (of_others and row.id > self.read.get(row.conversation_id, 0)),
+            f.unread and row.deleted_at is not None,
             f.undelivered and not (of_others and row.id > self.delivered.get(row.conversation_id, 0)),
         )
         return not any(refused)
@@ -206,4 +208,16 @@ async def test_filtered_message_lists_equal_those_of_the_model(open_store):
         assert found == history.expected(criteria), criteria
         lengths.append(len(found))
     assert lengths.count(0) < len(lengths) / 2
+    await store.close()
+
+
+async def test_list_of_unread_messages_has_those_that_are_counted(open_store):
+    store = await open_store()
+    history = History(store)
+    await history.fill()
+    await store.read_state.mark_unread_after(GROUP, "bob", 0)
+    counts = {row.conversation_id: row.unread for row in (await store.conversations.find(ConversationFilter("bob")))[0]}
+    for place in (GROUP, ALICE_BOB):
+        found = await store.messages.find(MessageFilter("bob", place, unread=True, limit=100))
+        assert len(found) == counts[place] > 0
     await store.close()

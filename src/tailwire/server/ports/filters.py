@@ -41,8 +41,9 @@ class MessageFilter:
         parent_id: only replies in the thread of this message.
         hide_replies: exclude replies; has no effect together with `parent_id`.
         hide_quoted: exclude messages that quote another one.
-        unread: only messages of others that the reader has not read.
-        undelivered: only messages of others that the reader has not received.
+        unread: only messages of others that the reader has not read: those that `ConversationRow.unread` counts, which
+            were not deleted and, in a group, were sent after the reader joined.
+        undelivered: only messages of others that the reader has not received; in a group, those since they joined.
         from_time, to_time: only messages sent from the one to the other time, both included, in seconds since 1970.
         traits: bits of `records.Trait` that a message must have, all of them.
         mentioned: only messages that mention at least one of these uids.

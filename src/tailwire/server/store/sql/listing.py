@@ -84,6 +84,8 @@ def list_messages(shape: tuple[object, ...], dialect: str, part: str = "") -> st
         query = query.where(m.conversation_id == bindparam("conversation_id"))
         if s.since:
             query = query.where(m.id > bindparam("since"))
+        if s.unread or s.undelivered:
+            query = query.where(_after_joining())
     elif s.reader:
         query = query.where(_readable(newer=s.newer and s.cursor and not s.sent_cursor, missed=_is_missed(s)))
     query = _within(query, s)
@@ -184,6 +186,8 @@ def _matching(query: Query, s: Any, dialect: str) -> Query:
     if s.not_from_blocked:
         blocked = exists().where(blocks.c.uid == bindparam("reader"), blocks.c.blocked == m.sender)
         query = query.where(~blocked)
+    if s.unread:
+        query = query.where(m.deleted_at.is_(None))
     for is_wanted, mark in ((s.unread, marks.c.read_id), (s.undelivered, marks.c.delivered_id)):
         if is_wanted:
             mine = and_(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
@@ -236,11 +240,6 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
     # The condition for messages that the reader may see: in their conversations and groups, without what they deleted
     # for themselves. Messages in a group from before they joined were not missed.
     m = messages.c
-    since = (
-        select(members.c.joined_after_id)
-        .where(members.c.uid == bindparam("reader"), members.c.guid == m.receiver)
-        .scalar_subquery()
-    )
     cleared = (
         select(marks.c.cleared_id)
         .where(marks.c.conversation_id == m.conversation_id, marks.c.uid == bindparam("reader"))
@@ -251,8 +250,15 @@ def _readable(*, newer: bool, missed: bool) -> ColumnElement[bool]:
         m.id > func.coalesce(cleared, literal_column("0")),
     ]
     if missed:
-        conditions.append(or_(m.receiver_type == _USER, m.id > since))
+        conditions.append(_after_joining())
     return and_(*conditions)
+
+
+def _after_joining() -> ColumnElement[bool]:
+    # The condition for messages that are not from before the reader joined their group.
+    m = messages.c
+    mine = and_(members.c.uid == bindparam("reader"), members.c.guid == m.receiver)
+    return or_(m.receiver_type == _USER, m.id > select(members.c.joined_after_id).where(mine).scalar_subquery())
 
 
 # A user deletes a conversation for themselves up to a message. So the last message of a conversation is visible unless
