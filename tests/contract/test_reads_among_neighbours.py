@@ -134,6 +134,9 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     assert (await members.ban_of("team", "dave")).guid == "team"
     assert [row.uid for row in (await members.bans(MemberFilter("team")))[0]] == ["dave", "erin"]
     assert [row.uid for row in (await members.bans(MemberFilter("team", search="da")))[0]] == ["dave"]
+    for online, uids in ((True, ["dave"]), (False, ["erin"])):
+        rows, total = await members.bans(MemberFilter("team", online=online, online_uids=("alice", "dave")))
+        assert ([row.uid for row in rows], total) == (uids, 1)
     filters: dict[str, dict[str, Any]] = {
         "alice": {"scopes": ("admin",)}, "bob": {"search": "bo"}, "bob carol": {"scopes": ("participant",)},
         "carol": {"online": True, "online_uids": ("carol", "dave")}, "alice bob": {"online": False, "online_uids": ("carol",)},

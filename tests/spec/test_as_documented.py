@@ -247,3 +247,17 @@ async def test_ban_by_either_path_is_listed_by_bannedusers_and_banned_members(st
             assert await listed() == [["alice"], ["alice"]]
             await rest("DELETE", f"/groups/g/{name}/alice", behalf="bob")
             assert await listed() == [[], []]
+
+
+async def test_banned_users_are_listed_by_presence(stage):
+    async with Rest(stage) as rest:
+        await stage.enter("alice")
+        await rest("POST", "/groups", json={"guid": "g", "name": "G", "type": "public"})
+        await rest("PUT", "/groups/g/members", json={"usersToBan": ["alice", "bob"]})
+        for status, uids in (
+            ("", ["alice", "bob"]),
+            ("online", ["alice"]),
+            ("available", ["alice"]),
+            ("offline", ["bob"]),
+        ):
+            assert [user["uid"] for user in await rest("GET", f"/groups/g/bannedusers?status={status}")] == uids

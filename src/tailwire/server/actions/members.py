@@ -77,7 +77,7 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        criteria = await self._permitted_filter(caller, criteria)
+        criteria = await self._permitted_filter(caller, criteria, "list_members")
         rows, total = await self._store.members.find(criteria)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows], total
 
@@ -87,22 +87,23 @@ class Members:
         Raises:
             Refused: ERR_GUID_NOT_FOUND, ERR_NOT_A_MEMBER.
         """
-        rows = await self._store.members.list_after(await self._permitted_filter(caller, criteria), position)
+        criteria = await self._permitted_filter(caller, criteria, "list_members")
+        rows = await self._store.members.list_after(criteria, position)
         return [MemberView(member, await self._view(caller, member.uid)) for member in rows]
 
-    async def _permitted_filter(self, caller: Caller, criteria: MemberFilter) -> MemberFilter:
-        found, _ = await self._authorizer.group(caller, criteria.guid, "list_members")
+    async def _permitted_filter(self, caller: Caller, criteria: MemberFilter, act: GroupOperation) -> MemberFilter:
+        found, _ = await self._authorizer.group(caller, criteria.guid, act)
         online = await self._directory.online_to(caller.reader) if criteria.online is not None else ()
         return replace(criteria, guid=found.guid, online_uids=online)
 
     async def list_banned(self, caller: Caller, criteria: MemberFilter) -> tuple[list[BanView], int]:
-        """Return a page of the users who are banned from a group, sorted by uid, and how many there are.
+        """Return a page of the banned users who match a filter, sorted by uid, and how many match in total.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table.
         """
-        found, _ = await self._authorizer.group(caller, criteria.guid, "list_banned")
-        rows, total = await self._store.members.bans(replace(criteria, guid=found.guid))
+        criteria = await self._permitted_filter(caller, criteria, "list_banned")
+        rows, total = await self._store.members.bans(criteria)
         return [BanView(ban, await self._view(caller, ban.uid)) for ban in rows], total
 
     async def _view(self, caller: Caller, uid: str) -> UserView | None:

@@ -222,7 +222,7 @@ class MemberFilter:
     Attributes:
         search: only users whose name or uid begins with this; "" for all.
         scopes: only users with one of these scopes (for a ban, the scope that they had); () for all.
-        online, online_uids: as in `UserFilter`. They have no effect on bans.
+        online, online_uids: as in `UserFilter`.
         limit, offset: leave out the first `offset` users, and return at most `limit`.
     """
 

@@ -49,6 +49,11 @@ class MemberRows:
 
     def _selected(self, criteria: MemberFilter, values: list[Any]) -> tuple[str, str]:
         # The tables and the condition.
+        source = "members m JOIN users u ON u.uid = m.uid" if criteria.search else "members m"
+        return source, self._condition(criteria, values)
+
+    def _condition(self, criteria: MemberFilter, values: list[Any]) -> str:
+        # The condition on members, or bans, `m` and their users `u`.
         dialect = self._db.dialect
         values.append(criteria.guid)
         where = ["m.guid = ?"]
@@ -59,8 +64,7 @@ class MemberRows:
         if criteria.online is not None:
             found = dialect.any_of("m.uid", criteria.online_uids, values)
             where.append(found if criteria.online else f"NOT ({found})")
-        source = "members m JOIN users u ON u.uid = m.uid" if criteria.search else "members m"
-        return source, " AND ".join(where)
+        return " AND ".join(where)
 
     async def groups_of(self, uid: str) -> list[str]:
         return [row[0] for row in await self._db.rows(GROUPS_OF_USER_SQL, {"who": uid})]
@@ -78,14 +82,9 @@ class MemberRows:
         return BanRow(*row) if row else None
 
     async def bans(self, criteria: MemberFilter) -> tuple[list[BanRow], int]:
-        dialect = self._db.dialect
-        values: list[Any] = [criteria.guid]
-        where = ["m.guid = ?"]
-        if criteria.search:
-            where.append(prefix_condition(dialect, ("u.name", "u.uid"), criteria.search, values))
-        if criteria.scopes:
-            where.append(dialect.any_of("m.scope", criteria.scopes, values))
-        source = f"bans m JOIN users u ON u.uid = m.uid WHERE {' AND '.join(where)}"
+        values: list[Any] = []
+        condition = self._condition(criteria, values)
+        source = f"bans m JOIN users u ON u.uid = m.uid WHERE {condition}"
         sql = f"SELECT {_BAN} FROM {source} ORDER BY m.uid LIMIT ? OFFSET ?"
         page = [*values, criteria.limit, criteria.offset]
         rows, total = await self._db.page(f"SELECT count(*) FROM {source}", sql, values, page)
