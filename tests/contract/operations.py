@@ -484,6 +484,7 @@ QUESTIONS: st.SearchStrategy[Call] = st.one_of(
     st.builds(lambda guid, uid: lambda s: s.store.groups.get_for(guid, uid), st.sampled_from(GUIDS), uids),
     _member_filters.map(lambda wanted: lambda s: s.store.members.find(wanted)),
     _member_filters.map(lambda wanted: lambda s: s.store.members.bans(wanted)),
+    uids.map(lambda uid: lambda s: s.store.members.banned_in([*GUIDS], uid)),
     _conversation_filters.map(lambda wanted: lambda s: s.store.conversations.find(wanted)),
     st.builds(
         lambda uid, kind, hide: lambda s: s.store.conversations.unread_counts(uid, kind, not_from_blocked=hide),

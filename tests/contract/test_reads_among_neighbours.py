@@ -137,6 +137,10 @@ async def test_members_and_bans_are_those_of_one_group(open_store):
     for online, uids in ((True, ["dave"]), (False, ["erin"])):
         rows, total = await members.bans(MemberFilter("team", online=online, online_uids=("alice", "dave")))
         assert ([row.uid for row in rows], total) == (uids, 1)
+    assert await members.banned_in(["team", "crew", "none"], "dave") == {"team", "crew"}
+    assert await members.banned_in(["crew"], "dave") == {"crew"}
+    assert await members.banned_in(["team", "crew"], "bob") == set()
+    assert await members.banned_in([], "dave") == set()
     filters: dict[str, dict[str, Any]] = {
         "alice": {"scopes": ("admin",)}, "bob": {"search": "bo"}, "bob carol": {"scopes": ("participant",)},
         "carol": {"online": True, "online_uids": ("carol", "dave")}, "alice bob": {"online": False, "online_uids": ("carol",)},

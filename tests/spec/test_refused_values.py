@@ -62,9 +62,14 @@ async def test_banned_user_sees_that_they_are_banned_until_the_ban_is_lifted(sta
         assert "isBanned" not in await rest("GET", "/groups/g", as_="bob")
         await rest.refused("ERR_NOT_A_BANNED_USER", "DELETE", "/groups/g/bannedusers/bob", as_="alice")
         await rest("POST", "/groups/g/bannedusers/bob", as_="alice")
+        for path in ("/groups", "/groups?cursor=start"):
+            assert (await rest("GET", path, as_="bob"))[0]["isBanned"] is True
+            assert "isBanned" not in (await rest("GET", path, as_="carol"))[0]
+            assert "isBanned" not in (await rest("GET", path, as_="alice"))[0]
         assert (await rest("GET", "/groups/g", as_="bob"))["isBanned"] is True
         await rest("DELETE", "/groups/g/bannedusers/bob", as_="alice")
         assert "isBanned" not in await rest("GET", "/groups/g", as_="bob")
+        assert "isBanned" not in (await rest("GET", "/groups", as_="bob"))[0]
 
 
 @pytest.mark.parametrize(

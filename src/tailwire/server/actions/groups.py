@@ -154,7 +154,7 @@ class Groups:
         return GroupView(found, member, banned)
 
     async def list_page(self, caller: Caller, criteria: GroupFilter) -> tuple[list[GroupView], int]:
-        """Return a page of the groups that match a filter, and how many match in total.
+        """Return a page of the groups that match a filter, each as in `get`, and how many match in total.
 
         Private groups match only if the filter's `reader` is a member. The page and its order are those of the filter.
         """
@@ -165,7 +165,7 @@ class Groups:
         """Return the groups that match a filter, as in `list_page`, but after a position instead of an offset.
 
         Args:
-            caller: whose membership is added to each group.
+            caller: whose membership, or ban, is added to each group.
             criteria: the filter. At most its `limit` are returned, in its order, and by guid where that is equal.
             position: the values of the last group that was read by which they are ordered; () to begin.
         """
@@ -173,7 +173,9 @@ class Groups:
 
     async def _views(self, caller: Caller, rows: list[GroupRow]) -> list[GroupView]:
         mine = await self._store.members.in_groups([row.guid for row in rows], caller.uid)
-        return [GroupView(row, mine.get(row.guid)) for row in rows]
+        others = [row.guid for row in rows if row.guid not in mine]
+        banned = set() if caller.system else await self._store.members.banned_in(others, caller.uid)
+        return [GroupView(row, mine.get(row.guid), row.guid in banned) for row in rows]
 
     async def update(self, caller: Caller, guid: str, change: GroupChange) -> GroupView:
         """Change a group, and return it.

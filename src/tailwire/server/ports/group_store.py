@@ -164,6 +164,9 @@ class MemberStore(Protocol):
     async def ban_of(self, guid: str, uid: str) -> BanRow | None:
         """Return a user's ban from a group, or None."""
 
+    async def banned_in(self, guids: list[str], uid: str) -> set[str]:
+        """Return the guids of those of the given groups that a user is banned from."""
+
     async def bans(self, criteria: MemberFilter) -> tuple[list[BanRow], int]:
         """Return a page of the bans that match a filter, ordered by uid, and how many match in all."""
 

@@ -81,6 +81,13 @@ class MemberRows:
         row = await self._db.first_row(BAN_SQL, (guid, uid))
         return BanRow(*row) if row else None
 
+    async def banned_in(self, guids: list[str], uid: str) -> set[str]:
+        if not guids:
+            return set()
+        values: list[Any] = [uid]
+        sql = f"SELECT guid FROM bans WHERE uid = ? AND {self._db.dialect.any_of('guid', guids, values)}"
+        return {row[0] for row in await self._db.rows(sql, values)}
+
     async def bans(self, criteria: MemberFilter) -> tuple[list[BanRow], int]:
         values: list[Any] = []
         condition = self._condition(criteria, values)
