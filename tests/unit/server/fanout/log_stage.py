@@ -32,8 +32,9 @@ TO_GROUP, TO_USER, NOTHING, CHANGE = "group", "user", "nothing", "change"
 def row(number: int, kind: str) -> MessageRow:
     """Return a message from user a to group g, or to user b."""
     receiver = "g" if kind == TO_GROUP else "b"
+    key = key_of("a", receiver, kind)
     return MessageRow(
-        number, key_of("a", receiver, kind), "a", receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, b"{}"
+        number, key, "a", receiver, kind, "message", "text", 1, 1, None, None, None, None, None, None, b"{}"
     )
 
 
