@@ -167,8 +167,7 @@ def _run_program(url: str, program: str, *arguments: str) -> str:
         [_path_of(program), *arguments, *where],
         env=environment,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=False,
     )
     if done.returncode:
