@@ -125,3 +125,26 @@ async def test_both_users_learn_what_the_app_edits_and_deletes_in_their_conversa
     for actor in (alice, bob):
         assert [m.text for m in actor.ears.all("edited")] == ["corrected", "corrected again"]
         assert len(actor.ears.all("deleted")) == 1
+
+
+@pytest.mark.parametrize("action", ["delivered", "read"])
+async def test_author_gets_the_receipt_for_a_conversation_that_ends_with_an_edit_by_the_app(stage: Stage, action: str):
+    await stage.enter("alice", auto=False)
+    bob = await stage.enter("bob")
+    async with Rest(stage) as rest:
+        sent = (await bob.say("alice", "typo")).id
+        await rest("PUT", f"/messages/{sent}", json={"data": {"text": "corrected"}})
+        await rest("POST", f"/users/bob/conversation/{action}", as_="alice")
+        await bob.ears.until(lambda: len(bob.ears.all(action)) == 1)
+
+        bob.chat.set_app_state("background")
+        await bob.ears.until(lambda: bob.status is DISCONNECTED)
+        await rest("DELETE", f"/messages/{sent}")
+        await rest("POST", f"/users/bob/conversation/{action}", as_="alice")
+        bob.chat.set_app_state("foreground")
+        await bob.ears.until(lambda: len(bob.ears.all(action)) == 2)
+    first, second = bob.ears.all(action)
+    assert sent < first.message_id < second.message_id
+    assert {(one.sender.uid, one.receiver_id, one.receiver_type) for one in (first, second)} == {
+        ("alice", "bob", "user")
+    }

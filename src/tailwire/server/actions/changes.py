@@ -126,7 +126,7 @@ class ChangeFrames:
             return None
         action = _RECEIPTS[ChangeKind(row.kind)]
         body = {"action": action, "messageId": str(row.message_id), "user": user, "timestamp": row.at}
-        receiver = message.receiver if message.receiver_type == "group" else message.sender
+        receiver = message.receiver if message.receiver_type == "group" else row.to_uid
         return self._frames.receipt(_cause(row), receiver, message.receiver_type, row.to_uid, body)
 
     async def _conversation_pin(self, caller: Caller, row: ChangeRow) -> bytes | None:

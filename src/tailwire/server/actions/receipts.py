@@ -9,7 +9,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.raw_json import encode
 from tailwire.server.actions.services import Services
 from tailwire.server.fanout.overload import Level, Overload
-from tailwire.server.ports.conversations import ConversationKey
+from tailwire.server.ports.conversations import ConversationKey, other_in
 from tailwire.server.ports.records import Event, MessageRow, Stored
 from tailwire.server.ports.refusal import Refused
 
@@ -81,12 +81,14 @@ class Receipts:
         action = "read" if read else "delivered"
         user = await self._directory.user_entity(caller.uid)
         body = {"action": action, "messageId": str(row.id), "user": user, "timestamp": now}
-        receiver = group or row.sender
+        # Between two users the other one, also if the app has sent the message, which reports an edit or a deletion.
+        sender = row.sender if group else other_in(row.conversation_id, caller.uid)
+        receiver = group or sender
         events = []
         if published and self._store.webhooks.any_enabled:
             events.append(Event(f"message_{'read' if read else 'delivery'}_receipt", encode({
                 "receiver": receiver, "receiverType": row.receiver_type, "type": "receipts", "sender": caller.uid,
-                "messageSender": row.sender, "body": body,
+                "messageSender": sender, "body": body,
             })))  # fmt: skip
         marked = await self._store.read_state.mark_up_to(
             row.conversation_id,
@@ -96,29 +98,29 @@ class Receipts:
             read=read,
             group=group,
             log=small,
-            sender=row.sender,
+            sender=sender,
             device=caller.device,
             events=events,
         )
         if marked is None or not published:
             return
-        senders = [row.sender, *(sender for sender, *_ in marked.by_all)]
+        senders = [sender, *(author for author, *_ in marked.by_all)]
         notified = await self._members_then(group, senders, marked.number) if group else senders
-        to = row.sender if row.sender in notified else caller.uid
+        to = sender if sender in notified else caller.uid
         change_number = marked.number
         self._hold_publication(
-            (f"{row.conversation_id}\0{row.sender}", caller.uid, action),
+            (f"{row.conversation_id}\0{sender}", caller.uid, action),
             lambda: self._delivery.publish_receipt(
-                caller, receiver, row.receiver_type, row.sender, body, to, change_number
+                caller, receiver, row.receiver_type, sender, body, to, change_number
             ),
         )
-        for sender, number, all_read, logged in marked.by_all:
-            if sender not in notified:
+        for author, number, all_read, logged in marked.by_all:
+            if author not in notified:
                 continue
             of_all = {"action": _ACTIONS_OF_ALL[all_read], "messageId": str(number), "user": user, "timestamp": now}
             self._hold_publication(
-                (f"{row.conversation_id}\0{sender}", "", _ACTIONS_OF_ALL[all_read]),
-                partial(self._delivery.publish_receipt_of_all, caller, group, sender, of_all, logged),
+                (f"{row.conversation_id}\0{author}", "", _ACTIONS_OF_ALL[all_read]),
+                partial(self._delivery.publish_receipt_of_all, caller, group, author, of_all, logged),
             )
 
     async def notify_without(self, stored: Stored, leaver: str, now: int) -> None:
