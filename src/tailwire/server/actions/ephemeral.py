@@ -17,6 +17,7 @@ from tailwire.server.fanout.overload import Level, Overload
 from tailwire.server.ports.presence import Presence, State
 from tailwire.server.ports.records import Event, UserRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.telemetry.logs import log
 
 MAX_DATA_BYTES = 10 * 1024
 MAX_SKIPPED_USERS = 10_000
@@ -133,9 +134,10 @@ class Ephemeral:
         """Record that a user's last socket at this process has closed, and when, and publish their new state.
 
         The state is `offline` if they have no socket at another process, `away` if all their apps there are in the
-        background. If one is in the foreground, they are still online, and nothing is published.
+        background. If one is in the foreground, they are still online, and nothing is published. If the time cannot be
+        stored, that is only logged.
         """
-        await self._store.users.store_last_online(uid, self._world.seconds())
+        await self._store_last_online(uid, self._world.seconds())
         before, after = await self._everywhere.record_change(uid)
         platform = "" if self._directory.is_online(uid) else self._platforms.pop(uid, "")
         if before is not State.OFFLINE is after:
@@ -155,7 +157,7 @@ class Ephemeral:
     async def publish_offline(self, uids: Sequence[str], at: int) -> None:
         """Publish that users are offline because the process that had their sockets has ended.
 
-        Users who have a socket at another process are left out.
+        Users who have a socket at another process are left out. What is refused for one of them is only logged.
 
         Args:
             uids: the users.
@@ -163,21 +165,37 @@ class Ephemeral:
         """
         for number, uid in enumerate(uids):
             if not self._directory.is_online(uid):
-                await self._store.users.store_last_online(uid, at)
-                await self._announce_presence(uid, "offline")
+                await self._store_last_online(uid, at)
+                await self._announce_or_log(uid, "offline")
             if number % PUBLISH_BATCH_SIZE == 0:
                 await asyncio.sleep(0)
 
     async def publish_online_again(self, uids: Sequence[str]) -> None:
         """Publish that users are online whom another process reported as offline while this process was paused.
 
-        Users who are no longer online are left out.
+        Users who are no longer online are left out. What is refused for one of them is only logged.
         """
         for number, uid in enumerate(uids):
             if self._directory.is_online(uid):
-                await self._announce_presence(uid, "online", platform=self._platforms.get(uid, ""))
+                await self._announce_or_log(uid, "online", platform=self._platforms.get(uid, ""))
             if number % PUBLISH_BATCH_SIZE == 0:
                 await asyncio.sleep(0)
+
+    async def _store_last_online(self, uid: str, at: int) -> None:
+        # Whatever happens here, the caller must go on: otherwise other processes would take the user for online.
+        try:
+            await self._store.users.store_last_online(uid, at)
+        except Refused as e:
+            log.warning("when %s was last online could not be stored: %s", uid, e)
+        except Exception:  # noqa: BLE001 - logged
+            log.exception("storing when %s was last online failed", uid)
+
+    async def _announce_or_log(self, uid: str, action: str, platform: str = "") -> None:
+        # One of many users: the others are announced although the store refuses what is read for this one.
+        try:
+            await self._announce_presence(uid, action, platform=platform)
+        except Refused as e:
+            log.warning("%s could not be reported as %s: %s", uid, action, e)
 
     async def _announce_presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
         self._directory.forget(uid)
