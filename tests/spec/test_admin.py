@@ -268,6 +268,24 @@ async def test_ensuring_a_webhook_creates_it_once_or_updates_it(stage: Stage):
     assert await code_of(admin.webhooks.ensure("other", **wrong)) == "ERR_TRIGGER_NOT_FOUND"
 
 
+async def test_webhook_is_found_by_its_id_in_any_case(stage: Stage):
+    admin = stage.admin()
+    place = {"url": "http://receiver/hook", "secret": "whsec_" + base64.b64encode(bytes(32)).decode()}
+    for trigger in ("message_deleted", "message_sent"):  # a backend calls it at each start
+        hook = await admin.webhooks.ensure("Backend", triggers=[trigger], retry_on_failure=False, **place)
+        assert (hook.id, hook.name, hook.triggers) == ("backend", "Backend", [trigger])
+    assert await admin.webhooks.get("BACKEND") == await admin.webhooks.get("backend")
+    await admin.messages.send(TextMessage(receiver="bob", text="hi"), on_behalf_of="alice")
+    await stage.pass_time(30)
+    (failed,) = [d async for d in admin.webhooks.deliveries("Backend")]
+    assert (await admin.webhooks.delivery("Backend", failed.id)).data
+    await admin.webhooks.retry("Backend", failed.id)
+    await stage.pass_time(30)
+    await admin.webhooks.retry_all("Backend")
+    await admin.webhooks.delete("Backend")
+    assert await admin.webhooks.list() == ()
+
+
 async def test_failed_deliveries_are_listed_and_retried(stage: Stage):
     admin = stage.admin()
     receiver = Receiver()

@@ -116,7 +116,7 @@ class WebhookAdministration:
         return await self._with_state(await self._find(webhook_id))
 
     async def _find(self, webhook_id: str) -> WebhookRow:
-        row = await self._store.webhooks.get(webhook_id)
+        row = await self._store.webhooks.get(webhook_id.lower())
         if row is None:
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return row
@@ -131,7 +131,7 @@ class WebhookAdministration:
             Refused: ERR_WEBHOOK_NOT_FOUND; ERR_BAD_REQUEST: a field is invalid; ERR_TRIGGER_NOT_FOUND: there is no such
                 trigger.
         """
-        row = await self._store.webhooks.change(webhook_id, lambda row: self._with_fields(row, fields))
+        row = await self._store.webhooks.change(webhook_id.lower(), lambda row: self._with_fields(row, fields))
         if row is None:
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
         return await self._with_state(row)
@@ -142,7 +142,7 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        if not await self._store.webhooks.remove(webhook_id):
+        if not await self._store.webhooks.remove(webhook_id.lower()):
             raise Refused("ERR_WEBHOOK_NOT_FOUND")
 
     # Deliveries.
@@ -161,8 +161,8 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        await self._find(webhook_id)
-        return await self._store.deliveries.find(webhook_id, failed=failed, limit=limit, offset=offset)
+        row = await self._find(webhook_id)
+        return await self._store.deliveries.find(row.id, failed=failed, limit=limit, offset=offset)
 
     async def deliveries_after(
         self, webhook_id: str, *, failed: bool, position: Position, limit: int
@@ -177,8 +177,8 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        await self._find(webhook_id)
-        return await self._store.deliveries.list_after(webhook_id, failed=failed, position=position, limit=limit)
+        row = await self._find(webhook_id)
+        return await self._store.deliveries.list_after(row.id, failed=failed, position=position, limit=limit)
 
     async def delivery(self, webhook_id: str, name: str) -> DeliveryRow:
         """Return a delivery that is waiting or has failed.
@@ -190,10 +190,10 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND; ERR_DELIVERY_NOT_FOUND: there is no such delivery, or it has succeeded.
         """
-        await self._find(webhook_id)
+        webhook = await self._find(webhook_id)
         number = name.partition("-")[0]
         valid = number.isascii() and number.isdigit() and len(number) < 19
-        row = await self._store.deliveries.get(webhook_id, int(number)) if valid else None
+        row = await self._store.deliveries.get(webhook.id, int(number)) if valid else None
         if row is None or row.name != name:
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         return row
@@ -205,7 +205,7 @@ class WebhookAdministration:
             Refused: as in `delivery`.
         """
         row = await self.delivery(webhook_id, name)
-        if not await self._store.deliveries.send_again(webhook_id, [row.id]):
+        if not await self._store.deliveries.send_again(row.webhook, [row.id]):
             raise Refused("ERR_DELIVERY_NOT_FOUND")
         self._wake()
 
@@ -215,10 +215,10 @@ class WebhookAdministration:
         Raises:
             Refused: ERR_WEBHOOK_NOT_FOUND.
         """
-        await self._find(webhook_id)
-        ids, count = await self._store.deliveries.failed_ids(webhook_id), 0
+        webhook = await self._find(webhook_id)
+        ids, count = await self._store.deliveries.failed_ids(webhook.id), 0
         for n in range(0, len(ids), RETRY_BATCH_SIZE):  # in batches, so that other writes are not delayed
-            count += await self._store.deliveries.send_again(webhook_id, ids[n : n + RETRY_BATCH_SIZE])
+            count += await self._store.deliveries.send_again(webhook.id, ids[n : n + RETRY_BATCH_SIZE])
             self._wake()
         return count
 
