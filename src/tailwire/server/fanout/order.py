@@ -6,6 +6,7 @@ This is pure state: it neither delivers items nor reads from the store.
 from __future__ import annotations
 
 import sys
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
@@ -167,8 +168,8 @@ class Order(Generic[T]):
     def pass_up_to(self, up_to: int, items: Mapping[int, Sequence[T]]) -> list[T]:
         """Pass all ids up to `up_to`, whose items were read from the store, and then do the same as `release`.
 
-        For an id with items that were kept already, these are used instead of those that were read, unless the id is
-        doubtful.
+        For an id that a record has completed, the items that were kept are used instead of those that were read, unless
+        the id is doubtful. Without a record only some of its items may have come.
 
         Args:
             up_to: the id up to which everything was read.
@@ -177,14 +178,18 @@ class Order(Generic[T]):
         Returns:
             The items of all passed ids in the order of these ids.
         """
-        doubtful = self._doubtful_from
         for number, read in items.items():
-            if number <= self.end or number > up_to or (number in self._waiting and not 0 < doubtful <= number):
+            if number <= self.end or number > up_to or (number in self._waiting and self._is_whole(number)):
                 continue
             self._count += len(read) - len(self._waiting.get(number, ()))
             self._waiting[number] = list(read)
         self.highest = max(self.highest, up_to)
         return self._pass(max(self.end, up_to)) + self.release()
+
+    def _is_whole(self, number: int) -> bool:
+        # Whether all items with an id are known to have come.
+        place = bisect_right(self._ranges, (number, _UNTIL_BELIEVED)) - 1
+        return place >= 0 and number <= self._ranges[place][1] and not 0 < self._doubtful_from <= number
 
     def _pass(self, end: int) -> list[T]:
         if end == self.end:

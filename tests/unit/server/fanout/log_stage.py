@@ -261,10 +261,16 @@ class LogStage:
     def changes(self, first: int, last: int) -> tuple[Change, ...]:
         return tuple(self.store.change(n) for n in range(first, last + 1) if self.store.entries.get(n) == CHANGE)
 
-    def theirs(self, first: int, last: int, *, payloads: bool = True, record: bool = True) -> None:
-        """Play the news of a batch of another process."""
+    def theirs(
+        self, first: int, last: int, *, payloads: bool = True, record: bool = True, part: slice = slice(None)
+    ) -> None:
+        """Play the news of a batch of another process.
+
+        Args:
+            part: which of its publications arrive.
+        """
         if self.broker.carries_messages and payloads and self.broker.effective:
-            for subject, publication in self.publications(first, last):
+            for subject, publication in self.publications(first, last)[part]:
                 self.log.received(subject, publication)
         if record and (self.broker.effective or not self.broker.carries_messages):
             changes = self.changes(first, last) if self.broker.carries_messages else ()

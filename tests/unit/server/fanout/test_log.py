@@ -18,6 +18,7 @@ from tailwire.server.ports.broker import (
     FramePublication,
     MembershipChange,
     Publication,
+    Record,
     TokenRevoked,
     group_subject,
     user_subject,
@@ -46,6 +47,7 @@ batches = st.lists(
         "pause": st.sampled_from([0.0, 0.001, 0.02, 0.3, 2.0]),  # before it is committed
         "late": st.sampled_from([0.0, 0.0005, 0.004, 0.05, 0.15, 1.5]),  # until its news arrives
         "record": st.sampled_from([0.0, 0.001, 0.003]),  # from their messages to their record
+        "cut": st.sampled_from([None, None, 1, 2, 3]),  # how many publications come before the others
         "fate": st.sampled_from(["arrives", "arrives", "lost", "twice", "no record", "skipped"]),
     }),
     min_size=1, max_size=12,
@@ -72,7 +74,10 @@ async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
             if batch["own"]:
                 s.own(first, last, skipped=first if fate == "skipped" else 0)
             elif s.broker.connected and fate != "lost":
-                s.theirs(first, last, record=False)
+                s.theirs(first, last, record=False, part=slice(batch["cut"]))
+                if batch["cut"]:
+                    rest = partial(s.theirs, first, last, record=False, part=slice(batch["cut"], None))
+                    loop.call_later(batch["record"] / 2, rest)
                 if fate != "no record":
                     loop.call_later(batch["record"], partial(s.theirs, first, last, payloads=False))
 
@@ -115,6 +120,21 @@ def test_each_message_is_delivered_once_and_in_order_although_publications_are_l
             reported = s.happened.index(("change", number))
             later = [place for place, (what, n) in enumerate(s.happened) if what == "frame" and n > number]
             assert not later or reported < min(later)
+
+
+@pytest.mark.virtual
+async def test_message_of_two_users_reaches_both_when_the_log_is_read_between_its_two_publications():
+    async with LogStage(carries_messages=True) as s:
+        s.store.commit([TO_GROUP])  # by a process that announces nothing
+        both = s.store.commit([TO_USER])
+        s.theirs(*both, record=False, part=slice(1))
+        s.log.recorded(Record(3, 3, ()))
+        s.store.highest = 3
+        while not s.heard[G]:
+            await asyncio.sleep(0.01)
+        s.theirs(*both, part=slice(1, None))
+        await asyncio.sleep(1)
+        s.check()
 
 
 @carries

@@ -86,11 +86,26 @@ def test_ids_in_a_doubtful_range_are_released_only_when_read_from_the_store():
     assert (order.end, order.doubtful) == (14, False)
 
 
-def test_waiting_item_outside_a_doubtful_range_is_released_instead_of_the_one_that_was_read():
+def test_waiting_items_of_a_recorded_range_are_released_instead_of_those_that_were_read():
     order = Order(10)
-    order.add(11, "waits")
-    assert order.pass_up_to(12, {10: ["passed"], 11: ["read"], 12: ["b"], 13: ["beyond"]}) == ["waits", "b"]
-    assert order.end == 12
+    for number in (12, 13, 15):
+        order.add(number, "waits")
+    order.record_complete(12, 13)
+    order.record_complete(15, 15)
+    read = {10: ["passed"], **{number: ["read"] for number in range(11, 16)}, 16: ["beyond"]}
+    assert order.pass_up_to(15, read) == ["read", "waits", "waits", "read", "waits"]
+    assert order.end == 15
+
+
+def test_items_that_were_read_are_released_for_an_id_that_no_record_covers():
+    order = Order(10)
+    order.add(12, "to the sender")
+    order.record_complete(14, 14)
+    assert order.pass_up_to(12, {12: ["to both"]}) == ["to both"]
+    order.add(12, "to the receiver")
+    order.record_complete(11, 13)
+    assert order.release() == []
+    assert order.end == 14
 
 
 def test_doubt_without_an_upper_bound_is_bounded_when_records_are_trusted_again():
