@@ -161,6 +161,20 @@ async def test_connection_listener_receives_the_current_status_and_each_change(s
 
 
 @spec("S21", "S22", "S23")
+@pytest.mark.parametrize("ends", ["account switch", "logout"])
+async def test_connection_listener_added_directly_before_the_session_ends_is_called(stage: Stage, ends: str):
+    alice = await stage.enter("alice")
+    recorder = StatusRecorder(alice)
+    alice.chat.add_connection_listener("recorder", recorder)
+    if ends == "logout":
+        await alice.chat.logout()
+    await alice.chat.login("bob", auth_key=stage.server.auth_key)
+    await alice.wait_connected()
+    await stage.pass_time(0.1)
+    assert [called for called, _ in recorder.calls] == ["connected", "disconnected", "connected"]
+
+
+@spec("S21", "S22", "S23")
 async def test_removed_connection_listener_is_not_called(stage: Stage):
     alice = await stage.enter("alice")
     recorder = StatusRecorder(alice)

@@ -13,7 +13,7 @@ from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.connection import inputs as i
 from tailwire.sdk.connection.state import Mode, Phase
 from tailwire.sdk.continuity.state import Position
-from tailwire.sdk.dispatch.callbacks import LoginNotice, StatusChanged
+from tailwire.sdk.dispatch.callbacks import LateListener, LoginNotice, StatusChanged
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.listeners.events import ConnectionChanged
 from tailwire.sdk.retry import RETRYABLE_CODES, TOKEN_REJECTED_CODES
@@ -248,7 +248,8 @@ class LoginCalls:
 
     def _drop_queued_events(self) -> None:
         # Events of one user are not handed over to the next; those about logins and the connection are.
-        self._parts.queue.keep_only(lambda entry: isinstance(entry, LoginNotice | StatusChanged | ConnectionChanged))
+        kept = LoginNotice | StatusChanged | LateListener | ConnectionChanged
+        self._parts.queue.keep_only(lambda entry: isinstance(entry, kept))
 
 
 def _without_secrets(me: Mapping[str, Any]) -> dict[str, Any]:
