@@ -16,6 +16,7 @@ from tailwire import (
     MessageListener,
     MessageReceived,
     PresenceChanged,
+    ReactionChanged,
 )
 from tailwire.sdk.listeners import registry
 
@@ -250,3 +251,30 @@ async def test_deferred_events_free_capacity_and_stay_unacknowledged(stage: Stag
     await stage.pass_time(1)
     assert await texts_after_a_crash(stage, store) == []
     await bob.chat.aclose()
+
+
+async def test_unacknowledged_reaction_is_handed_over_again_without_the_acknowledged_messages(stage: Stage):
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    first = await alice.say("bob", "first")
+    await alice.chat.add_reaction(first.id, "👍")
+    await bob.ears.until(lambda: bool(bob.ears.all("reaction")))
+    await alice.say("bob", "second")
+    await alice.say("bob", "third")
+    taken = {}
+    async with asyncio.timeout(30):
+        while len(taken) < 4:
+            event = await anext(events)
+            if isinstance(event, MessageReceived | ReactionChanged):
+                taken[event.message.text if isinstance(event, MessageReceived) else "reaction"] = event
+    for text in ("first", "second"):
+        events.done(taken[text])
+    await stage.pass_time(1)
+    again = await after_a_crash(stage, store)
+    assert sum(isinstance(e, ReactionChanged) for e in again) == 1
+    assert [e.message.text for e in again if isinstance(e, MessageReceived)] == ["third"]
+    events.done(taken["reaction"])
+    events.done(taken["third"])
+    await stage.pass_time(1)
+    again = await after_a_crash(stage, store)
+    assert not [e for e in again if isinstance(e, MessageReceived | ReactionChanged)]

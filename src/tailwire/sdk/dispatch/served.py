@@ -2,7 +2,8 @@
 
 Usually an event counts as served when it has been handed over to the app. A stream with acknowledgement keeps an event
 open until the app has acknowledged it. While events are open, the position is the one before the oldest open event, and
-messages served after it are recorded as ranges of ids, at most one range per open event.
+messages served after it are recorded as ranges of ids: between the open messages, and what was served before the first.
+An open event that is not a message, such as a reaction, divides no range: the number of its change brings it back.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class _OpenEvent:
     position_before: Position | None  # the position when the event was opened
     event: object  # referenced, so that its `id()` stays unique
     holds: int
-    number: int  # the id of its message at that time: the app may change the message
+    number: int  # its id in history at that time, as the app may change the message; 0 if it is not in history
     order: int
 
 
@@ -50,15 +51,28 @@ class Served:
         place = min(self._open.values(), key=lambda entry: entry.order).position_before
         if place is None or reached is None:
             return place
-        numbers = sorted([entry.number for entry in self._open.values()])
-        last_id = min(place.last_id, numbers[0] - 1)
+        numbers = sorted([entry.number for entry in self._open.values() if entry.number])
+        last_id = min(place.last_id, numbers[0] - 1) if numbers else place.last_id
         own = {*place.own, *self._ahead}
         if of_another_store(place, reached):
             return place._replace(last_id=last_id, own=_newest(own, last_id))
-        top = reached.last_id
-        done = [(n, until - 1) for n, until in zip(numbers, [*numbers[1:], top + 1], strict=True) if n < until - 1]
-        done += [(max(after, top), to) for after, to in reached.done if to > top]
-        return place._replace(last_id=last_id, own=_newest({*own, *reached.own}, top), done=tuple(done))
+        done = self._done_above(last_id, numbers, reached)
+        first = numbers[0] if numbers else 0
+        own = {n for n in (*own, *reached.own) if n < first or n > reached.last_id}  # `done` has those between
+        return place._replace(last_id=last_id, own=_newest(own, last_id), done=tuple(done))
+
+    def _done_above(self, last_id: int, numbers: list[int], reached: Position) -> list[tuple[int, int]]:
+        # The ranges above `last_id` that were served, if the open events have these ids: what was served when the one
+        # with the lowest id was opened, and all between them.
+        top, done = reached.last_id, [(last_id, reached.last_id)]
+        if numbers:
+            first = numbers[0]
+            before = next(entry.position_before for entry in self._open.values() if entry.number == first) or Position()
+            done = [(last_id, min(before.last_id, first - 1))]
+            done += [(max(after, before.last_id), min(to, first - 1)) for after, to in before.done]
+            done += zip(numbers, [n - 1 for n in numbers[1:]] + [top], strict=True)
+        done += [(max(after, top), to) for after, to in reached.done]
+        return [(after, to) for after, to in done if after < to]
 
     def begin(self, position: Position | None, *, same_user: bool = False) -> None:
         """Begin a session at a position, or end it with None.
@@ -81,10 +95,7 @@ class Served:
         """
         reached = self._reached
         self._opened += 1
-        if type(event) is MessageReceived:  # nearly all events
-            number = event.message.id
-        else:
-            number = _id_in_history(event) or (until.last_id if until is not None else 0)
+        number = event.message.id if type(event) is MessageReceived else _id_in_history(event)  # nearly all: the first
         self._open[id(event)] = opened = _OpenEvent()
         opened.event = event
         opened.order = self._opened
@@ -150,7 +161,7 @@ def _newest(own: set[int], above: int) -> tuple[int, ...]:
 
 
 def _id_in_history(event: object) -> int:
-    # The id of the event in history: that of the action message, if there is one.
+    # The id of the event in history: that of the action message, if there is one. 0 for a change: it has no id.
     if isinstance(event, HistoryGap):  # stands for an unreadable message
         return event.to_id
     if isinstance(event, MessagePinned | MessageSaved):

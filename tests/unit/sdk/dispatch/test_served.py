@@ -45,6 +45,55 @@ def test_exactly_the_unfinished_events_are_handed_over_again(order: list[int], d
     assert missed_ids(served, 8) == [n for n in range(1, 9) if n not in unheld and n not in order[:done]]
 
 
+class Mixed:
+    """Messages and changes that are handed over in order, each held until it is released."""
+
+    def __init__(self) -> None:
+        self.served = Served()
+        self.served.begin(Position(0, changes=0))
+        self.until = Position(0, changes=0)
+        self.messages: dict[int, object] = {}
+        self.changes: dict[int, object] = {}
+
+    def receive_message(self, number: int) -> None:
+        self.until = self.until._replace(last_id=number)
+        self.messages[number] = event(number)
+        self.served.open(self.messages[number], self.until)
+
+    def receive_change(self) -> None:
+        number = len(self.changes) + 1
+        self.until = self.until._replace(changes=number)
+        self.changes[number] = SimpleNamespace(receipt="an event without an id in history")
+        self.served.open(self.changes[number], self.until)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["message", "own", "change"]), max_size=10), st.data())
+def test_unfinished_changes_bring_no_finished_message_again(kinds: list[str], data: st.DataObject):
+    mixed, top = Mixed(), 0
+    for kind in kinds:
+        top += kind != "change"
+        if kind == "message":
+            mixed.receive_message(top)
+        elif kind == "own":
+            mixed.served.record_sent_ahead(top)
+            mixed.until = mixed.until._replace(own=(*mixed.until.own, top))
+            if data.draw(st.booleans()):  # nothing is queued
+                mixed.served.record_all_handed_over(mixed.until)
+        else:
+            mixed.receive_change()
+    unfinished_messages = data.draw(st.sets(st.sampled_from([*mixed.messages, 0]))) - {0}
+    unfinished_changes = data.draw(st.sets(st.sampled_from([*mixed.changes, 0]))) - {0}
+    for one in data.draw(st.permutations([*mixed.messages])):
+        if one not in unfinished_messages:
+            mixed.served.release(mixed.messages[one])
+    for one in data.draw(st.permutations([*mixed.changes])):
+        if one not in unfinished_changes:
+            mixed.served.release(mixed.changes[one])
+    assert set(missed_ids(mixed.served, top)) & {*mixed.messages} == unfinished_messages
+    assert all(number > mixed.served.position.changes for number in unfinished_changes)
+
+
 def test_message_that_the_app_has_changed_is_handed_over_again():
     served = served_from()
     handed = hand_over(served, 1, held=True)
@@ -159,3 +208,30 @@ def test_deferred_event_is_released_by_the_object_that_was_substituted_for_it():
     assert missed_ids(served, 11) == [11]
     served.release(name)
     assert served.position == Position(11)
+
+
+def test_unfinished_change_after_a_finished_message_moves_the_position_back_only_to_before_the_change():
+    served = served_from(10)
+    hand_over(served, 11, held=False)
+    change = SimpleNamespace(receipt="an event without an id in history")
+    served.open(change, Position(11, changes=5))
+    assert served.position == Position(11)
+    hand_over(served, 12, held=False)
+    held = hand_over(served, 15, held=True)
+    assert served.position == Position(11, done=((11, 12),))
+    hand_over(served, 16, held=False)
+    assert served.position == Position(11, done=((11, 12), (15, 16)))
+    served.release(held)
+    assert served.position == Position(11, done=((11, 16),))
+    served.release(change)
+    assert served.position == Position(16)
+
+
+def test_messages_settled_before_the_first_unfinished_message_stay_settled():
+    served = Served()
+    served.begin(Position(10, done=((20, 30),)))
+    change = SimpleNamespace(receipt="an event without an id in history")
+    served.open(change, Position(10, done=((20, 30),), changes=5))
+    served.record_sent_ahead(35)
+    hand_over(served, 40, held=True)
+    assert served.position == Position(10, own=(35,), done=((20, 30),))
