@@ -28,6 +28,7 @@ from tailwire.sdk.session import SessionStore
 from tailwire.sdk.tokens import TokenProvider
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import MediaMessage, TextMessage
+from tailwire.wire.identifiers import stored_id
 
 log = logging.getLogger("tailwire.bot")
 
@@ -59,7 +60,7 @@ class Bot:
     and so are those whose handlers were interrupted. A handler that raised is not run again.
 
     Attributes:
-        uid: the uid of the bot's user.
+        uid: the uid of the bot's user, in lower case, as the server stores it.
 
     Args:
         app_id: the id of the app.
@@ -103,13 +104,12 @@ class Bot:
             raise ValueError(f"handler_timeout={handler_timeout!r}: give seconds above 0, or None for no limit")
         if isinstance(ignored_roles, str):
             raise ValueError(f'ignored_roles={ignored_roles!r}: give a list, ["{ignored_roles}"]')
-        self.uid = uid
+        self.uid = stored_id(uid)
         self._app_id, self._session_store = app_id, session_store
         self._settings = _with_bot_catch_up(settings)
-        self._handler_timeout = handler_timeout
+        self._concurrency, self._handler_timeout = concurrency, handler_timeout
         self._auth_key, self._provider = auth_key, auth_token_provider
         self._ignored_roles = frozenset(ignored_roles)
-        self._concurrency = concurrency
         self._routes: list[tuple[Handler, Matches]] = []
         self._event_handlers: list[tuple[type[Any], Callable[[Any], Awaitable[None]]]] = []
         self._error_handler: ErrorHandler | None = None
@@ -193,7 +193,7 @@ class Bot:
             to_group = ctx.message.receiver_type == ReceiverType.GROUP
             if direct is not None and direct == to_group:
                 return False
-            if group is not None and not (to_group and ctx.message.receiver == group):
+            if group is not None and not (to_group and ctx.message.receiver == stored_id(group)):
                 return False
             if mentioned is not None and ctx.message.mentions(self.uid) != mentioned:
                 return False

@@ -13,6 +13,7 @@ from tailwire.wire.constants import (
     ReceiverTypeName,
     TypingStatus,
 )
+from tailwire.wire.identifiers import stored_id
 from tailwire.wire.people import Group as Group
 from tailwire.wire.people import GroupMember as GroupMember
 from tailwire.wire.people import User as User
@@ -112,8 +113,7 @@ class BaseMessage(SetFieldsRepr):
     @property
     def moderation_status(self) -> str:
         """The result of moderation, a `ModerationStatus`; `unmoderated` if the server sent none."""
-        moderation = (self.raw.get("data") or {}).get("moderation") or {}
-        return str(moderation.get("status") or ModerationStatus.UNMODERATED)
+        return str(((self.raw.get("data") or {}).get("moderation") or {}).get("status") or ModerationStatus.UNMODERATED)
 
     @property
     def reactions(self) -> list[ReactionCount]:
@@ -129,7 +129,7 @@ class BaseMessage(SetFieldsRepr):
 
     def mentions(self, uid: str) -> bool:
         """Return whether the text mentions the user `uid` (CometChat's `hasMentionedMe`)."""
-        return uid in ((self.raw.get("data") or {}).get("mentions") or {})
+        return stored_id(uid) in ((self.raw.get("data") or {}).get("mentions") or {})
 
     @property
     def quoted_message(self) -> BaseMessage | None:

@@ -10,6 +10,7 @@ from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.own import ConversationRemoved, ConversationUpdated
 from tailwire.wire.constants import ReceiverType, ReceiverTypeName
 from tailwire.wire.entities import BaseMessage, Conversation, User
+from tailwire.wire.identifiers import stored_id
 from tailwire.wire.social import conversation_from_wire
 
 
@@ -87,7 +88,7 @@ class ConversationCalls:
         """
         path = conversation_path(conversation_with, conversation_type)
         answer = text_of(await self._parts.requests.ask("DELETE", path))
-        self._parts.own.notify(ConversationRemoved(str(conversation_type), conversation_with))
+        self._parts.own.notify(ConversationRemoved(str(conversation_type), stored_id(conversation_with)))
         return answer
 
     async def pin_conversation(

@@ -13,6 +13,7 @@ from tailwire.wire.codec import group_from_wire, message_from_wire
 from tailwire.wire.constants import GroupType
 from tailwire.wire.encoding import group_to_wire
 from tailwire.wire.entities import Action, Group, GroupMember
+from tailwire.wire.identifiers import stored_id
 
 
 class GroupCalls:
@@ -156,7 +157,7 @@ class GroupCalls:
                 of the server.
         """
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
-        self._parts.own.notify(ConversationRemoved("group", guid))
+        self._parts.own.notify(ConversationRemoved("group", stored_id(guid)))
         return answer
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
@@ -175,5 +176,5 @@ class GroupCalls:
         """
         body = {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))
-        self._parts.own.notify(ConversationOutdated("group", guid))
+        self._parts.own.notify(ConversationOutdated("group", stored_id(guid)))
         return answer

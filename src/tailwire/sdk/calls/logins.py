@@ -20,6 +20,7 @@ from tailwire.sdk.retry import RETRYABLE_CODES, TOKEN_REJECTED_CODES
 from tailwire.sdk.session import Session
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.entities import User
+from tailwire.wire.identifiers import stored_id
 
 log = logging.getLogger("tailwire")
 
@@ -76,7 +77,7 @@ class LoginCalls:
                 raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer contains no auth token.")
             return str(answer["authToken"])
 
-        return await self._login(get_token, lambda session: session.uid == uid)
+        return await self._login(get_token, lambda session: session.uid == stored_id(uid))
 
     async def login_with_auth_token(self, auth_token: str) -> User:
         """Log a user in with an auth token that your backend made. For production.

@@ -12,6 +12,7 @@ from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.constants import MemberScope
 from tailwire.wire.entities import GroupMember
+from tailwire.wire.identifiers import stored_id
 
 _LIST_FIELDS = {
     MemberScope.ADMIN: "admins",
@@ -202,4 +203,6 @@ class MemberCalls:
                 code of the server.
         """
         answer = await fetch_online_counts(self._parts, {"groups": list(guids)})
-        return decoded(lambda counts: {str(g): int(n) for g, n in (counts.get("groups") or {}).items()}, answer)
+        spellings = {stored_id(guid): guid for guid in guids}
+        counts = decoded(lambda answered: {str(g): int(n) for g, n in (answered.get("groups") or {}).items()}, answer)
+        return {spellings.get(guid, guid): count for guid, count in counts.items()}

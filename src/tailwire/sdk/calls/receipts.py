@@ -13,6 +13,7 @@ from tailwire.sdk.listeners.own import ConversationOutdated, ConversationUpdated
 from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import BaseMessage, Conversation, Group, MessageReceipt
 from tailwire.wire.frames import FrameType, envelope
+from tailwire.wire.identifiers import stored_id
 from tailwire.wire.social import conversation_from_wire, receipts_from_wire
 
 Counts = dict[str, int]
@@ -192,7 +193,7 @@ class ReceiptCalls:
                 cannot be read; or another code of the server.
         """
         counts = await self._fetch_counts(hide_messages_from_blocked_users, f"/users/{quoted(uid)}/messages")
-        return {uid: counts["user"].get(uid, 0)}
+        return {uid: counts["user"].get(stored_id(uid), 0)}
 
     async def get_unread_message_count_for_group(self, guid: str) -> Counts:
         """Return the number of unread messages of a group, as a dict with one entry: `{guid: count}`.
@@ -206,7 +207,7 @@ class ReceiptCalls:
                 server.
         """
         counts = await self._fetch_counts(False, f"/groups/{quoted(guid)}/messages")
-        return {guid: counts["group"].get(guid, 0)}
+        return {guid: counts["group"].get(stored_id(guid), 0)}
 
     async def get_unread_message_count_for_all_users(self) -> Counts:
         """Return the unread counts of conversations with users, by uid. Users without unread messages are left out.

@@ -14,6 +14,7 @@ from tailwire.sdk.sending import Sending
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.wire.codec import BadWire, message_from_wire
 from tailwire.wire.entities import BaseMessage
+from tailwire.wire.identifiers import stored_id
 
 
 def _stored_message(answer: Any, muid: str) -> BaseMessage:
@@ -62,7 +63,7 @@ class Sender:
             answer = await self._requests.ask("POST", "/messages", body=body, time_limit=time_limit, uid=uid)
             return _stored_message(answer, str(body["muid"]))
 
-        conversation = f"{body['receiverType']}:{body['receiver']}"
+        conversation = f"{body['receiverType']}:{stored_id(body['receiver'])}"
         stored: BaseMessage = await self._sending.send(conversation, attempt, time_limit)
         self._own.record_stored(stored)
         return stored

@@ -14,6 +14,7 @@ from tailwire.sdk.live.message_list import MessageList
 from tailwire.sdk.live.messages import LiveMessages
 from tailwire.sdk.retry import RETRYABLE_CODES
 from tailwire.wire.constants import ReceiverTypeName
+from tailwire.wire.identifiers import stored_id
 
 log = logging.getLogger("tailwire")
 L = TypeVar("L", bound=LiveList[Any])
@@ -157,7 +158,7 @@ class LiveCalls:
         thread = checked_id(parent_message_id) if parent_message_id else 0
         place: dict[str, Any] = {"thread": thread} if thread else {"uid": uid} if uid else {"guid": guid}
         state = MessageList(
-            me, "user" if uid else "group", uid or guid, parent=thread, replies=bool(replies), most=most
+            me, "user" if uid else "group", stored_id(uid or guid), parent=thread, replies=bool(replies), most=most
         )
         live = LiveMessages(self._parts.requests, self._lists, me, state, place, page_size)
         if self._parts.outbox is not None:

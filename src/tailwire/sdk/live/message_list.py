@@ -16,6 +16,7 @@ from typing import Any
 
 from tailwire.sdk.live import merging
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, TypingIndicator, User
+from tailwire.wire.identifiers import stored_id
 
 
 class MessageState(StrEnum):
@@ -347,7 +348,7 @@ class MessageList:
                 del self._queued[muid]
                 self._shown = None
             return
-        to = self._other == message.receiver and self._kind == str(message.receiver_type)
+        to = self._other == stored_id(message.receiver) and self._kind == str(message.receiver_type)
         if not to or not self.is_shown(message):
             return
         if known is not None and known.state is MessageState.FAILED and state is MessageState.PENDING:
