@@ -7,8 +7,10 @@ import io
 import pytest
 from PIL import Image
 
+from harness import Stage
 from rest import Rest
 from tailwire import (
+    AppSettingsBuilder,
     Attachment,
     BannedGroupMembersRequestBuilder,
     BlockedUsersRequestBuilder,
@@ -37,6 +39,7 @@ from tailwire import (
     User,
     UsersRequestBuilder,
 )
+from tailwire.testing.virtual.world import PORT
 
 
 async def assert_refused(code, call):
@@ -506,6 +509,34 @@ async def test_users_are_filtered_and_sorted(stage):
 async def test_online_users_are_counted(stage):
     alice, _ = await stage.enter("alice"), await stage.enter("bob")
     assert await alice.chat.get_online_user_count() == 2
+
+
+@pytest.mark.parametrize(
+    ("client_host", "socket_host", "base_url"),
+    [
+        (f"http://[::1]:{PORT}", "", f"http://[::1]:{PORT}"),
+        (f"http://chat.test:{PORT}", "elsewhere.test", f"http://elsewhere.test:{PORT}"),
+        (f"http://chat.test:{PORT}", "::1", f"http://[::1]:{PORT}"),
+        (f"http://chat.test:{PORT}", "[::1]", f"http://[::1]:{PORT}"),
+    ],
+)
+async def test_online_users_are_counted_by_the_host_of_the_socket(
+    stage: Stage, client_host: str, socket_host: str, base_url: str
+):
+    stage.settings = lambda **_: (
+        AppSettingsBuilder().override_client_host(client_host).set_web_socket_host(socket_host).build()
+    )
+    alice = await stage.enter("alice")
+    http, urls = alice.chat._parts.http, []
+    real_ask = http.ask
+
+    async def ask(method, path, **more):
+        urls.append(path)
+        return await real_ask(method, path, **more)
+
+    http.ask = ask
+    assert await alice.chat.get_online_user_count() == 1
+    assert urls[-1] == f"{base_url}/api/v3.0/online-members"
 
 
 async def test_users_with_a_block_between_them_cannot_write_until_it_is_lifted(stage):

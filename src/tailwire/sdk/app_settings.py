@@ -191,7 +191,7 @@ class AppSettingsBuilder:
         return self._with(client_host=host.strip())
 
     def set_web_socket_host(self, host: str) -> AppSettingsBuilder:
-        """Use this host for the WebSocket instead of the one that the server names.
+        """Use this host for the WebSocket, and for counts of online users, instead of the one that the server names.
 
         Args:
             host: a name or an address, without scheme and port.
@@ -199,7 +199,7 @@ class AppSettingsBuilder:
         return self._with(web_socket_host=host.strip())
 
     def set_web_socket_port(self, port: int) -> AppSettingsBuilder:
-        """Use this port for the WebSocket instead of the one that the server names.
+        """Use this port for the WebSocket, and for counts of online users, instead of the one that the server names.
 
         Args:
             port: 1 to 65,535; 0 keeps the server's.

@@ -30,11 +30,11 @@ async def fetch_online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str
     """
     me = await parts.requests.ask("PUT", "/me", body={})
     signed_pass = str(me.get("jwt") or "") if isinstance(me, dict) else ""
-    settings = parts.connector.settings
-    if settings is None:
+    address = parts.connector.chat_address
+    if not address:
         raise failure("NO_WEBSOCKET_CONNECTION")
     scheme = parts.http.base_url.partition("://")[0]
-    url = f"{scheme}://{settings.chat_host}:{settings.chat_port}/api/v3.0/online-members"
+    url = f"{scheme}://{address}/api/v3.0/online-members"
     answer = await parts.http.ask("POST", url, body=body, authorization=signed_pass)
     if not isinstance(answer, dict):
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's counts cannot be read.")

@@ -109,6 +109,17 @@ class Connector:
         """The server's settings as last read; None before that."""
         return self._settings
 
+    @property
+    def chat_address(self) -> str:
+        """The host and port of the WebSocket as they are part of a URL; "" before the server's settings are known.
+
+        What the app has set takes precedence over the server's settings.
+        """
+        if self._settings is None:
+            return ""
+        host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
+        return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
     def clear_cache(self) -> None:
         """Drop the cached pass and settings, because the user or the token has changed."""
         self._pass = ""
@@ -180,9 +191,7 @@ class Connector:
             raise attempt_error_of(e) from e
         except (ValueError, TypeError, AttributeError) as e:
             raise AttemptError(Cause.BAD_ANSWER) from e
-        host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
-        host = f"[{host}]" if ":" in host else host
-        url = f"{'wss' if secure else 'ws'}://{host}:{port}/"
+        url = f"{'wss' if secure else 'ws'}://{self.chat_address}/"
         moved = self._http.traffic.record_movement
         try:
             headers = {CLIENT_HEADER: __version__, PROOF_HEADER: proof_of(self._pass)}
