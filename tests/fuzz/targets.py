@@ -278,7 +278,7 @@ def session_file(data: bytes) -> None:
             await asyncio.get_running_loop().create_future()
 
         outbox = Outbox("app", store, send, lambda entry: None, 10, this_world(), Gate())
-        outbox.begin("alice")
+        outbox.begin("alice", outbox.load("alice"))
         await outbox.close()
 
     _loop.run_until_complete(begin())

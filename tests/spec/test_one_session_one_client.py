@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from harness import Stage
+from harness import CONNECTED, Stage
 from tailwire import CometChatException, FileSessionStore, TextMessage
+from tailwire.sdk.exceptions import failure
 
 
 async def test_second_client_of_a_saved_session_is_refused_with_advice(stage: Stage, tmp_path):
@@ -54,6 +57,54 @@ async def test_claim_on_a_session_ends_with_its_process(stage: Stage, tmp_path):
     other.stdin.close()
     other.stdout.close()
     await actor.chat.init()
+
+
+class UnreadableOutbox(FileSessionStore):
+    """A store of files that cannot read the outbox of one user for the moment."""
+
+    unreadable_uid = ""
+
+    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
+        if uid == self.unreadable_uid:
+            raise failure("SESSION_NOT_READ", "Too many open files")
+        return super().load_outbox(app_id, uid)
+
+
+@pytest.mark.spec("K5")
+async def test_init_that_cannot_read_the_outbox_keeps_the_queue_for_the_next_init(stage: Stage, tmp_path):
+    alice = await stage.enter("alice", store=FileSessionStore(tmp_path), outbox=True)
+    stage.network.cut()
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", text="kept"))
+    await alice.chat.aclose()
+    store = UnreadableOutbox(tmp_path)
+    later, store.unreadable_uid = stage.actor(store=store, outbox=True), "alice"
+    with pytest.raises(CometChatException, match="SESSION_NOT_READ"):
+        await later.chat.init()
+    assert later.chat.get_logged_in_user() is None
+    store.unreadable_uid = ""
+    await later.chat.init()
+    (again,) = later.chat.queued_messages()
+    assert again.muid == entry.muid
+    stage.network.restore()
+    assert (await again.result()).text == "kept"
+
+
+@pytest.mark.spec("K5")
+async def test_login_that_cannot_read_the_outbox_keeps_the_session_of_the_other_user(stage: Stage, tmp_path):
+    store = UnreadableOutbox(tmp_path)
+    phone = await stage.enter("alice", store=store, outbox=True)
+    store.unreadable_uid = "bob"
+    with pytest.raises(CometChatException, match="SESSION_NOT_READ"):
+        await phone.chat.login("bob", auth_key=stage.server.auth_key)
+    assert phone.chat.get_logged_in_user().uid == "alice"
+    await phone.ears.until(lambda: phone.ears.all("login failure") == ["SESSION_NOT_READ"])
+    stage.network.drop()
+    await phone.ears.until(lambda: phone.ears.statuses.count(CONNECTED) == 2, 60)
+    entry = phone.chat.queue_message(TextMessage(receiver="carol", text="by alice"))
+    assert (await entry.result()).sender.uid == "alice"
+    store.unreadable_uid = ""
+    assert (await phone.chat.login("bob", auth_key=stage.server.auth_key)).uid == "bob"
+    await phone.chat.wait_connected(10)
 
 
 def test_queue_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):

@@ -24,9 +24,10 @@ from tailwire.sdk.io.link import Connector
 from tailwire.sdk.io.traffic import Traffic
 from tailwire.sdk.io.world import Identity, World
 from tailwire.sdk.listeners.events import OutboxChanged
-from tailwire.sdk.outbox import Outbox, OutboxEntry, outbox_store
+from tailwire.sdk.outbox import Outbox, OutboxEntry
 from tailwire.sdk.own_changes import EventSink, OwnChanges
 from tailwire.sdk.sending import Sending
+from tailwire.sdk.session import outbox_store
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.sdk.tokens import TokenProvider, Tokens
 

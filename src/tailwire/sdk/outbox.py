@@ -11,12 +11,13 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import Any, Protocol, cast
+from typing import Any
 
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.world import World
 from tailwire.sdk.retry import RETRYABLE_CODES, TOKEN_REJECTED_CODES, RetryPolicy, Waits
+from tailwire.sdk.session import OutboxStore
 from tailwire.wire.codec import message_from_wire
 from tailwire.wire.encoding import message_to_wire
 from tailwire.wire.entities import BaseMessage, MediaMessage
@@ -110,26 +111,6 @@ class OutboxEntry:
         raise self.error or failure("ERR_MISSION_FAILED")
 
 
-class OutboxStore(Protocol):
-    """Stores queued messages. A session store that also has these methods keeps them across a restart."""
-
-    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
-        """Return the saved outbox of a user, or None."""
-
-    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
-        """Save the outbox of a user; None deletes it.
-
-        If this raises while a message is being queued, the message is refused with `OUTBOX_NOT_SAVED`. After another
-        change the exception is logged, and the next change saves the whole outbox.
-        """
-
-
-def outbox_store(store: object) -> OutboxStore | None:
-    """Return the argument, a session store, if it has the methods of `OutboxStore`, else None."""
-    keeps = hasattr(store, "load_outbox") and hasattr(store, "save_outbox")
-    return cast(OutboxStore, store) if keeps else None
-
-
 class Outbox:
     """The queued messages of one client.
 
@@ -184,10 +165,21 @@ class Outbox:
         """The entries that are pending or have failed, in order."""
         return list(self._entries)
 
-    def begin(self, uid: str) -> None:
-        """Load the queued messages of a user who has logged in, and start to send them.
+    def load(self, uid: str) -> Mapping[str, Any] | None:
+        """Return the saved outbox of a user who logs in, for `begin`; None if they have none, or are logged in already.
+
+        Raises:
+            CometChatException: `SESSION_NOT_READ` if the store cannot read it; or what else the store raises.
+        """
+        return self._store.load_outbox(self._app_id, uid) if self._store is not None and uid != self._uid else None
+
+    def begin(self, uid: str, saved: Mapping[str, Any] | None) -> None:
+        """Take over the queued messages of a user who has logged in, and start to send them.
 
         Pending messages of the previous user stay on the device until their next login.
+
+        Args:
+            saved: what `load` returned for this user.
         """
         if uid == self._uid:
             self.try_now()
@@ -196,7 +188,6 @@ class Outbox:
         for entry in self._entries:
             entry._ended.set()  # of the previous user: pending ones stay on the device until their next login
         self._uid, self._entries = uid, []
-        saved = self._store.load_outbox(self._app_id, uid) if self._store is not None else None
         listed = (saved or {}).get("entries")
         for one in listed if isinstance(listed, list) else ():
             try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from tailwire.sdk.continuity.state import Position
 
@@ -105,6 +105,26 @@ class SessionStore(Protocol):
         Args:
             app_id: the id of the app.
         """
+
+
+class OutboxStore(Protocol):
+    """Stores queued messages. A session store that also has these methods keeps them across a restart."""
+
+    def load_outbox(self, app_id: str, uid: str) -> Mapping[str, Any] | None:
+        """Return the saved outbox of a user, or None. What this raises is raised by `init()` or `login()`."""
+
+    def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
+        """Save the outbox of a user; None deletes it.
+
+        If this raises while a message is being queued, the message is refused with `OUTBOX_NOT_SAVED`. After another
+        change the exception is logged, and the next change saves the whole outbox.
+        """
+
+
+def outbox_store(store: object) -> OutboxStore | None:
+    """Return the argument, a session store, if it has the methods of `OutboxStore`, else None."""
+    keeps = hasattr(store, "load_outbox") and hasattr(store, "save_outbox")
+    return cast(OutboxStore, store) if keeps else None
 
 
 def claim(store: object, app_id: str) -> Callable[[], None]:

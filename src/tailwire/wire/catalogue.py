@@ -239,6 +239,9 @@ CATALOGUE: dict[str, Entry] = {
     "SESSION_IN_USE": Entry(
         0, "Another client uses the saved session.", "Close that client, or give this one its own session store."
     ),
+    "SESSION_NOT_READ": Entry(
+        0, "The saved session or the saved outbox cannot be read.", "Call again. If it persists, see details."
+    ),
     "OUTBOX_CANCELLED": Entry(0, "The message was removed from the outbox.", "Queue it again to send it."),
     "NO_WEBSOCKET_CONNECTION": Entry(
         0,

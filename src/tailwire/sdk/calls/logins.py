@@ -63,8 +63,9 @@ class LoginCalls:
                 login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when the
                 user does not exist; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`
                 when the app id is wrong; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
-                `NO_INTERNET_CONNECTION` when the server is not reached, except when the user is logged in already; or
-                another code of the server.
+                `SESSION_NOT_READ` when the user's queued messages cannot be read from this device: then nothing is
+                changed; `NO_INTERNET_CONNECTION` when the server is not reached, except when the user is logged in
+                already; or another code of the server.
         """
 
         _check_secret("auth_key", auth_key)
@@ -157,9 +158,9 @@ class LoginCalls:
         user = decoded(user_from_wire, session.user)
         if not self._has_position(session.uid):
             session = replace(session, position=await self._fetch_position(token))
+        self._begin(session)
         connector.clear_cache()
         connector.cache_pass(signed_pass)
-        self._begin(session)
         self._parts.sessions.save()
         self._parts.driver.feed(i.LoggedIn())
         return user
@@ -178,6 +179,9 @@ class LoginCalls:
 
         Without a saved session, or if it is invalid (which is logged), do nothing. If the server has rejected the token
         of the session, keep it in memory only, so that the next login of the same user continues from its position.
+
+        Raises:
+            CometChatException: `SESSION_NOT_READ` if the session or the queued messages cannot be read.
         """
         sessions = self._parts.sessions
         saved = sessions.load()
@@ -196,7 +200,8 @@ class LoginCalls:
         self._parts.driver.feed(i.SessionRestored())
 
     def _begin(self, session: Session) -> None:
-        sessions, incoming = self._parts.sessions, self._parts.incoming
+        sessions, incoming, outbox = self._parts.sessions, self._parts.incoming, self._parts.outbox
+        queued = outbox.load(session.uid) if outbox is not None else None  # may raise: before anything is changed
         previous, expired = sessions.current, sessions.expired_session
         position = session.position
         if previous is not None and previous.uid == session.uid:
@@ -211,8 +216,8 @@ class LoginCalls:
         sessions.current, sessions.expired_session = session, None
         sessions.served.begin(session.position, same_user=previous is not None and previous.uid == session.uid)
         incoming.begin_session(session.uid, position)
-        if self._parts.outbox is not None:
-            self._parts.outbox.begin(session.uid)
+        if outbox is not None:
+            outbox.begin(session.uid, queued)
 
     async def logout(self) -> str:
         """End the session on this device: close the connection, and delete the saved session and queued messages.

@@ -20,8 +20,9 @@ log = logging.getLogger("tailwire")
 class FileSessionStore:
     """Stores sessions in files.
 
-    A file that cannot be read is renamed to `*.damaged`, with a warning, and the app continues. Only one client at a
-    time may use the session of an app: a second one, in this process or another, needs its own folder.
+    A file whose content is not valid is renamed to `*.damaged`, with a warning, and the app continues. One that cannot
+    be read, for example because too many files are open, stays as it is, and `init()` or `login()` fails. Only one
+    client at a time may use the session of an app: a second one, in this process or another, needs its own folder.
 
     Args:
         folder: the folder of the files; the platform's user data folder by default.
@@ -64,24 +65,33 @@ class FileSessionStore:
 
         Args:
             app_id: the id of the app.
+
+        Raises:
+            CometChatException: `SESSION_NOT_READ` if the file cannot be read. It stays as it is.
         """
         return self._read(self._path(app_id))
 
     def _read(self, path: Path) -> Mapping[str, Any] | None:
         try:
-            saved = json.loads(path.read_text(encoding="utf-8"))
+            content = path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as e:  # this may pass, and the file may be in order
+            advice = "It stays as it is. Try again, or give this client a folder of its own: "
+            words = f"{path} cannot be read ({e}). {advice}session_store=FileSessionStore(folder)."
+            raise failure("SESSION_NOT_READ", words) from e
+        try:
+            saved = json.loads(content.decode("utf-8"))
             if isinstance(saved, dict):
                 return saved
             raise ValueError("not an object")
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError, RecursionError) as e:
+        except (ValueError, RecursionError) as e:
             self._set_aside(path, e)
             return None
 
     def _set_aside(self, path: Path, error: Exception) -> None:
         aside = path.with_suffix(".damaged")
-        log.warning("the saved file %s cannot be read (%s); it is renamed to %s", path, error, aside.name)
+        log.warning("the saved file %s is not valid (%s); it is renamed to %s", path, error, aside.name)
         try:
             path.replace(aside)
         except OSError as e:
@@ -142,6 +152,9 @@ class FileSessionStore:
         Args:
             app_id: the id of the app.
             uid: the uid of the user.
+
+        Raises:
+            CometChatException: `SESSION_NOT_READ` if the file cannot be read. It stays as it is.
         """
         return self._read(self._path(f"{app_id} {uid}", "outbox"))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
-from tailwire import FileSessionStore
+from tailwire import CometChatException, FileSessionStore
 from tailwire.sdk.continuity.state import Position
 from tailwire.sdk.session import Session
 
@@ -46,6 +48,36 @@ def test_damaged_file_is_renamed(tmp_path, content, caplog):
     assert store.load("app") is None
     assert [f.suffix for f in tmp_path.iterdir()] == [".damaged"]
     assert "renamed to" in caplog.text
+
+
+def outbox_or_session(store: FileSessionStore, kind: str):
+    return store.load("app") if kind == "session" else store.load_outbox("app", "alice")
+
+
+@pytest.mark.parametrize("kind", ["session", "outbox"])
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO, errno.EACCES])
+def test_file_that_cannot_be_read_now_is_kept_and_reported(tmp_path, monkeypatch, kind, number):
+    store = FileSessionStore(tmp_path)
+    store.save("app", {"kept": "session"})
+    store.save_outbox("app", "alice", {"kept": "outbox"})
+    names = {file.name for file in tmp_path.iterdir()}
+
+    def refuse(self, *arguments, **more):
+        raise OSError(number, os.strerror(number), str(self))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "open", refuse)
+        with pytest.raises(CometChatException) as caught:
+            outbox_or_session(store, kind)
+    assert caught.value.code == "SESSION_NOT_READ"
+    assert os.strerror(number) in caught.value.details
+    assert {file.name for file in tmp_path.iterdir()} == names
+    assert outbox_or_session(store, kind) == {"kept": kind}
+
+
+def test_folder_that_is_a_file_contains_no_session(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert FileSessionStore(tmp_path / "file").load("app") is None
 
 
 def test_unwritable_folder_is_logged(tmp_path, caplog):
