@@ -37,7 +37,8 @@ MAX_REMEMBERED_USES = 10_000
 MAX_TARGET_CHARACTERS = 500
 UNRECORDED_PATHS = frozenset({"/metrics", "/openapi.json", "/health", "/health/ready"})
 SETTINGS_ACTION = "settings"
-_TARGET_FIELDS = ("uid", "guid", "role", "id", "receiver", "uids_to_deactivate", "uids_to_activate", "name")
+_IDS = ("uid", "guid", "role", "id", "receiver", "uids_to_deactivate", "uids_to_activate")  # stored in lower case
+_TARGET_FIELDS = (*_IDS, "name")
 _SECRET_PARAMETERS = frozenset({"key", "token"})
 
 
@@ -180,19 +181,26 @@ def _log(entry: AuditEntry) -> None:
     )  # fmt: skip
 
 
+def _named(name: str, value: str) -> str:
+    if name in _SECRET_PARAMETERS:
+        return _id_of(name, value)
+    return value.lower() if name in _IDS else value
+
+
 def _id_of(name: str, value: str) -> str:
     # A key may also be named by its id, which is not a secret. Keys are longer.
     return value if name == "key" and len(value) == KEY_ID_CHARACTERS else key_id(fingerprint(value))
 
 
 def _target(params: Mapping[str, str], body: Any) -> str:
-    # The parameters of the path, or else the target that the body names. Keys and tokens are named by their ids.
-    named = [_id_of(name, value) if name in _SECRET_PARAMETERS else value for name, value in params.items()]
+    # The parameters of the path, or else the target that the body names. Keys and tokens are named by their ids, and
+    # users, groups, roles and webhooks as they are stored.
+    named = [_named(name, value) for name, value in params.items()]
     if not named and body is not None:
         for name in _TARGET_FIELDS:
             value = getattr(body, name, None)
             if value:
-                named = [str(one) for one in value] if isinstance(value, list) else [str(value)]
+                named = [_named(name, str(one)) for one in (value if isinstance(value, list) else [value])]
                 break
     return " ".join(named)[:MAX_TARGET_CHARACTERS]
 

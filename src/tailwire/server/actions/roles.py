@@ -205,6 +205,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
+        role = role.lower()
         found = await self._store.roles.get(role)
         if found is not None:
             return found
@@ -225,6 +226,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND; ERR_BAD_REQUEST: a field is invalid.
         """
+        role = role.lower()
         if role == DEFAULT_ROLE:  # checked first, so that a refused change does not store the default role
             self._with_fields(UNCHANGED_DEFAULT_ROLE, fields)
         await self._add_if_default(role)
@@ -245,9 +247,9 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND; ERR_ROLE_DELETE_DENIED: it is the default role.
         """
+        role = (await self.get(role)).role
         if role == DEFAULT_ROLE:
             raise Refused("ERR_ROLE_DELETE_DENIED")
-        await self.get(role)
         await self._store.roles.remove(role)
         self._changes += 1
         self._directory.forget_all()
@@ -266,6 +268,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
+        role = role.lower()
         await self._add_if_default(role)
         known = [f.removeprefix("u.") for f in features if f.removeprefix("u.") in FEATURES]
         if not await self._store.roles.restrict(role, known, self._world.seconds()):
@@ -287,7 +290,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        await self.get(role)
+        role = (await self.get(role)).role
         keys = [feature_key(f) for f in await self._store.roles.restrictions(role)] if everything else features
         await self._store.roles.allow(role, [f.removeprefix("u.") for f in keys])
         self._changes += 1
@@ -299,7 +302,7 @@ class Roles:
         Raises:
             Refused: ERR_ROLE_NOT_FOUND.
         """
-        await self.get(role)
+        role = (await self.get(role)).role
         restrictions = await self._store.roles.restrictions(role)
         return [RestrictedFeature(f, since) for f, since in restrictions.items() if f in FEATURES]
 

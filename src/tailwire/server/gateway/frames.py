@@ -161,7 +161,8 @@ def presence_subscription(requested: str | list[str] | None, roles: list[str]) -
 
     Args:
         requested: "ALL_USERS", "FRIENDS", "ROLES" for `roles`, or a list of roles. Anything else stands for nobody.
-        roles: the field `roles` of the auth frame. Only the first `MAX_PRESENCE_ROLES` roles count.
+        roles: the field `roles` of the auth frame. Only the first `MAX_PRESENCE_ROLES` roles count. The case of their
+            letters does not matter.
     """
     if requested == "ALL_USERS":
         return ALL_USERS
@@ -170,5 +171,5 @@ def presence_subscription(requested: str | list[str] | None, roles: list[str]) -
     if requested == "ROLES":
         requested = roles
     if isinstance(requested, list):
-        return frozenset(requested[:MAX_PRESENCE_ROLES]) or None
+        return frozenset(role.lower() for role in requested[:MAX_PRESENCE_ROLES]) or None
     return None

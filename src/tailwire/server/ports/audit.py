@@ -72,6 +72,8 @@ class AuditFilter:
     Attributes:
         limit: how many entries to return at most.
         before: only entries with a lower id.
+        target: what the entry is about. One that is given with capital letters selects the same in lower case as well,
+            because ids are stored so.
         since, until: only entries stored from `since` to `until`, both included, in seconds since 1970.
     """
 

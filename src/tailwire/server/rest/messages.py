@@ -224,10 +224,10 @@ def _filter(caller: Caller, q: MessageQuery, conversation: ConversationKey | Non
     )
     if _rare_fields(q) == _NO_RARE_FIELDS:
         return criteria
-    mentioned = (caller.uid,) if q.my_mentions_only else tuple(q.mentioned_uids)
+    mentioned = (caller.uid,) if q.my_mentions_only else tuple(uid.lower() for uid in q.mentioned_uids)
     rare: dict[str, Any] = {
         "receiver_type": q.receiver_type,
-        "sender": q.sender,
+        "sender": q.sender.lower(),
         "only_deleted": q.only_deleted,
         "hide_quoted": q.hide_quoted_messages,
         "unread": q.unread and bool(caller.reader),

@@ -105,7 +105,7 @@ class UserRoutes:
             search=q.search_key,
             search_in=tuple(f for f in q.search_in if f in ("name", "uid")) or ("name", "uid"),
             uids=tuple(uid.lower() for uid in q.uids),
-            roles=tuple(q.roles) or ((q.role,) if q.role else ()),
+            roles=tuple(role.lower() for role in q.roles or (q.role,) if role),
             tags=tuple(q.tags),
             friends_only=q.friends_only,
             hide_blocked=q.hide_blocked_users,

@@ -55,16 +55,16 @@ class AuditRows:
 
     async def find(self, criteria: AuditFilter) -> list[AuditRow]:
         conditions, values = ["at >= ?"], [self._world.seconds() - self.seconds]
-        found: list[tuple[str, Any]] = [
+        found: list[tuple[Any, ...]] = [
             ("id < ?", criteria.before), ("at >= ?", criteria.since), ("at <= ?", criteria.until),
             ("kind = ?", criteria.kind or None), ("actor = ?", criteria.actor or None),
             ("on_behalf_of = ?", criteria.on_behalf_of or None), ("action = ?", criteria.action or None),
-            ("target = ?", criteria.target or None),
+            ("target IN (?, ?)", criteria.target or None, criteria.target.lower()),
         ]  # fmt: skip
-        for condition, value in found:
-            if value is not None:
+        for condition, *wanted in found:
+            if wanted[0] is not None:
                 conditions.append(condition)
-                values.append(value)
+                values += wanted
         sql = f"SELECT {_COLUMNS} FROM audit WHERE {' AND '.join(conditions)} ORDER BY id DESC LIMIT ?"
         return [AuditRow(*row) for row in await self._db.long_rows(sql, (*values, criteria.limit))]
 
