@@ -8,7 +8,7 @@ from dataclasses import replace
 import msgspec
 
 from tailwire.server.actions.payloads import user_payload
-from tailwire.server.actions.raw_json import encode
+from tailwire.server.actions.raw_json import decode_object, encode
 from tailwire.server.actions.views import UserView
 from tailwire.server.ports.changes import SEEN, Change
 from tailwire.server.ports.read_cache import ReadCache
@@ -16,7 +16,10 @@ from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.rules.names import SYSTEM_USER
+from tailwire.wire.bounds import parseable
 
+PRIVATE_KEY = "@private"
+"""The key in a user's metadata whose value, such as an e-mail address, other users do not see."""
 MAX_CACHED_USERS = 20_000
 SYSTEM_USER_ROW = UserRow(SYSTEM_USER, "System")
 
@@ -58,7 +61,7 @@ class Directory:
         return found
 
     async def user_entity(self, uid: str) -> msgspec.Raw:
-        """Return a user as JSON. The app itself counts as a user, with the uid `app_system`.
+        """Return a user as JSON, as every other user may see them. The app itself counts as one, `app_system`.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
@@ -82,8 +85,7 @@ class Directory:
     async def _encoded_entity(self, uid: str, online: bool, with_metadata: bool, key: str) -> msgspec.Raw:
         async def encoded() -> msgspec.Raw:
             row = SYSTEM_USER_ROW if uid == SYSTEM_USER else await self.user(uid)
-            if not with_metadata:
-                row = replace(row, metadata=None)
+            row = without_private(row) if with_metadata else replace(row, metadata=None)
             return msgspec.Raw(encode(user_payload(UserView(row, online))))
 
         return await self._encoded.get(key, encoded)
@@ -120,18 +122,25 @@ class Directory:
     async def view(self, row: UserRow, reader: str) -> UserView:
         """Return a user as a reader sees them.
 
-        If one of them has blocked the other, the user appears offline, without the time when they were last active.
+        Other users do not see what is private in the metadata. If one of them has blocked the other, the user appears
+        offline, without the time when they were last active.
 
         Args:
             row: the user.
             reader: the uid of the reader; "" to show everything: for the app itself, or for the user themselves.
         """
+        if reader and reader != row.uid:
+            row = without_private(row)
         if await self._is_hidden(row.uid, reader):
             return UserView(replace(row, last_active_at=0))
         return UserView(row, self._online(row.uid))
 
+    def public_view(self, row: UserRow) -> UserView:
+        """Return a user as every other user may see them, unless there is a block between the two."""
+        return UserView(without_private(row), self._online(row.uid))
+
     async def entity_for(self, uid: str, reader: str) -> msgspec.Raw:
-        """Return a user as JSON, as `view` shows them to a reader.
+        """Return a user as JSON, as `view` shows them to a reader, but never with what is private in the metadata.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
@@ -151,6 +160,17 @@ class Directory:
 
     async def _is_hidden(self, uid: str, reader: str) -> bool:
         return bool(reader) and reader != uid and bool(await self._store.blocks.blocker_between(reader, uid))
+
+
+def without_private(row: UserRow) -> UserRow:
+    """Return a user without the key `PRIVATE_KEY` of their metadata."""
+    text = row.metadata
+    if not text or (PRIVATE_KEY not in text and "\\u" not in text):  # an escape may be a part of the key
+        return row
+    metadata = decode_object(parseable(text.encode()))
+    if metadata.pop(PRIVATE_KEY, None) is None:
+        return row
+    return replace(row, metadata=encode(metadata).decode())
 
 
 def _key(uid: str, online: bool, with_metadata: bool) -> str:

@@ -202,7 +202,7 @@ class Ephemeral:
         row = await self._store.users.get(uid)
         if row is None:
             return  # the user was deleted meanwhile
-        user = user_payload(await self._directory.view(row, ""))
+        user = user_payload(self._directory.public_view(row))
         if action == "away":
             user = {**user, "status": "away"}
         if self._overload.sheds(Level.PRESENCE):
@@ -230,7 +230,7 @@ class Ephemeral:
                 row = await self._store.users.get(uid)
                 if row is not None and self._publishes_presence():
                     action = "online" if self._directory.is_online(uid) else "offline"
-                    user = user_payload(await self._directory.view(row, ""))
+                    user = user_payload(self._directory.public_view(row))
                     await self._publish_presence(row, action, user)
             await asyncio.sleep(0)
 
