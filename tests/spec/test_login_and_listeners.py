@@ -550,7 +550,8 @@ async def test_own_message_echoed_by_the_server_is_ignored(stage: Stage):
     alice, bob = await stage.enter("alice"), await stage.enter("bob")
     sent = await alice.say("bob", "mine")
     await bob.ears.until(lambda: bob.ears.texts == ["mine"])
-    frame = {"type": "message", "deviceId": alice.chat._identity.resource, "body": {**sent.raw, "id": str(sent.id + 1)}}
+    device, body = alice.chat._identity.resource, {**sent.raw, "id": str(sent.id + 1)}
+    frame = {"type": "message", "deviceId": device, "sender": "alice", "body": body}
     for socket in stage.server.parts.gateway._sockets:
         socket.write(text_frame(json.dumps(frame).encode()))
     await stage.pass_time(1)
