@@ -12,6 +12,7 @@ import pytest
 from postgres.writing import draft
 from servers.postgres import PostgresServer
 from servers.schema import prepare
+from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.store import PostgresStore
@@ -132,6 +133,35 @@ async def test_contents_replaced_by_older_ones_are_noticed_by_the_highest_id(pos
         assert await send(store) == last + AFTER_AN_OLDER_COPY + 1
         assert store.name != name
         assert await known_positions(store, start, 2, 3, last) == [2, 2, 2]
+
+
+async def look(store: PostgresStore) -> None:
+    await store.log.look()
+
+
+async def hear_of(store: PostgresStore) -> None:
+    store.log.record_given_out(7)
+
+
+@pytest.mark.parametrize("learn", [look, hear_of])
+async def test_older_contents_are_noticed_by_a_server_that_has_only_learned_of_ids_from_others(
+    postgres, postgres_url, learn
+):
+    async with open_store(postgres_url) as other, open_store(postgres_url) as store:
+        last = await send(other, 7)
+        await learn(store)
+        postgres.sql(
+            "DELETE FROM messages WHERE id > 2; SELECT setval('message_ids', 2)", "test" + number(postgres_url)
+        )
+        assert await send(store) == last + AFTER_AN_OLDER_COPY + 1
+
+
+async def test_ids_of_changes_of_memory_count_as_given_out(postgres, postgres_url):
+    async with open_store(postgres_url) as store:
+        last = await send(store, 2)
+        await store.users.add(UserRow("dave", "Dave", created_at=1))
+        postgres.sql(f"SELECT setval('message_ids', {last})", "test" + number(postgres_url))
+        assert await send(store) == last + 1 + AFTER_AN_OLDER_COPY + 1
 
 
 def number(url: str) -> str:

@@ -248,6 +248,7 @@ class MessageLog:
             return
         self._feed.report(record.changes)
         self._recorded = max(self._recorded, record.last)
+        self._reader.record_given_out(record.last)
         if self._remote.carries_messages:
             if any(self._local.concerns_sockets(change) for change in record.changes):
                 self._order.doubt(record.first, record.last)

@@ -81,10 +81,13 @@ class Look(NamedTuple):
 
 
 class LogReader(Protocol):
-    """Reads the log from the store. All methods raise `Refused` with ERR_UNAVAILABLE if the database cannot be used."""
+    """Reads the log from the store. What reads raises `Refused` with ERR_UNAVAILABLE if the database cannot be used."""
 
     async def look(self) -> Look:
         """Return the state of the log now."""
+
+    def record_given_out(self, number: int) -> None:
+        """Record that others have given out ids up to `number`, so that an older copy of the store is noticed."""
 
     async def read(self, after: int, up_to: int) -> LogPage:
         """Return messages and changes with ids in (after, up_to].

@@ -154,6 +154,9 @@ class SharedStore:
         if self.fails:
             raise Refused("ERR_UNAVAILABLE")
 
+    def record_given_out(self, number: int) -> None:
+        """Do nothing: the simulated database is never an older copy."""
+
     async def look(self) -> Look:
         """Return the state of the log at the time of the call: its highest id and number, and the number of servers.
 

@@ -59,6 +59,7 @@ class PlayedStore:
     delay: float = 0.001
     reads: int = 0
     processes: int = 2
+    given_out: int = 0  # the highest id in records of others
     newest: int = 0
     changes_made: dict[int, tuple[ChangeRow, str]] = field(default_factory=dict)
     members: set[str] = field(default_factory=lambda: {"a", "b"})  # the members who may receive changes
@@ -72,6 +73,9 @@ class PlayedStore:
                 self.entries[number] = kind
         self.highest += len(kinds)
         return first, self.highest
+
+    def record_given_out(self, number: int) -> None:
+        self.given_out = max(self.given_out, number)
 
     async def look(self) -> Look:
         await self._answer()

@@ -139,6 +139,14 @@ async def test_message_of_two_users_reaches_both_when_the_log_is_read_between_it
 
 @carries
 @pytest.mark.virtual
+async def test_store_learns_which_ids_others_have_given_out(carries_messages):
+    async with LogStage(carries_messages=carries_messages) as s:
+        s.theirs(*s.store.commit([TO_GROUP, NOTHING]))
+        assert s.store.given_out == 2
+
+
+@carries
+@pytest.mark.virtual
 async def test_own_message_is_delivered_before_the_rest_of_its_batch_is_published(carries_messages):
     async with LogStage(carries_messages=carries_messages) as s:
         first, last = s.store.commit([TO_GROUP, NOTHING, TO_USER, CHANGE])

@@ -195,9 +195,10 @@ class Lane:
         else:
             self.errors.record_success()
             self.on_batch(time.perf_counter() - began)
-            if row["ids"]:
-                self.starts.highest = max(self.starts.highest, *row["ids"])
-            if self.observer is None or row["last"] < row["first"]:
+            has_ids = row["last"] >= row["first"]
+            if has_ids:
+                self.starts.record_given_out(row["last"])
+            if self.observer is None or not has_ids:
                 _answer(batch, row)
                 return
             self.observer.committed(_batch_of(batch, row))

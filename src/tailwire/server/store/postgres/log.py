@@ -14,6 +14,7 @@ from tailwire.server.ports.conversations import GROUP_KEY
 from tailwire.server.ports.log import LoggedChange, LoggedMessage, LogPage, Look
 from tailwire.server.ports.records import MessageRow
 from tailwire.server.store.postgres.database import Database
+from tailwire.server.store.postgres.starts import Starts
 from tailwire.server.store.sql.change_log import ENDED_BEFORE, NEWEST_SQL
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.statements import MESSAGE_COLUMNS
@@ -66,12 +67,18 @@ WHERE NOT of_group OR member OR until IS NOT NULL"""
 class Log:
     """`ports.log.LogReader` on PostgreSQL."""
 
-    def __init__(self, database: Database, messages: MessageRows) -> None:
+    def __init__(self, database: Database, messages: MessageRows, starts: Starts) -> None:
         self._db = database
         self._messages = messages
+        self._starts = starts
 
     async def look(self) -> Look:
-        return Look(*await self._db.first_row(_LOOK_SQL))
+        look = Look(*await self._db.first_row(_LOOK_SQL))
+        self._starts.record_given_out(look.highest)
+        return look
+
+    def record_given_out(self, number: int) -> None:
+        self._starts.record_given_out(number)
 
     async def read(self, after: int, up_to: int) -> LogPage:
         values = (after, up_to, ROWS_PER_PAGE)

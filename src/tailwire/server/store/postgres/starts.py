@@ -36,7 +36,7 @@ class Starts:
             a command.
         name: the store's name; "" while the database has no app yet.
         mark: the mark of the current start; "" before the first `check`.
-        highest: the highest message id that this process has seen.
+        highest: the highest id that this process knows to be given out, by itself or others.
         known: all starts in the database.
     """
 
@@ -54,6 +54,10 @@ class Starts:
         In most cases the reason is that the database was reverted to an older copy.
         """
         self._on_new.append(call)
+
+    def record_given_out(self, number: int) -> None:
+        """Record that ids up to `number` are given out. A database that has given out fewer is an older copy."""
+        self.highest = max(self.highest, number)
 
     async def check(self, connection: Connection) -> None:
         """Read the current start from the database, which first begins a new one if necessary.
@@ -80,7 +84,8 @@ class Starts:
                 _REASONS[why], before, last,
             )  # fmt: skip
         first, changed = not self.mark, mark != self.mark
-        self.mark, self.highest = mark, max(self.highest, last)
+        self.mark = mark
+        self.record_given_out(last)
         if changed and not first:
             self.announce_new()
 

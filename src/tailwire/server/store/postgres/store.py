@@ -111,7 +111,7 @@ class PostgresStore:
         self.blocks = Blocks(access, self.webhooks, log)
         self.friends = Friends(access)
         self.messages = Messages(access, self.standings, self.index, self.chores, self.webhooks)
-        self.log = Log(database, self.messages)
+        self.log = Log(database, self.messages, lane.starts)
         self.groups = Groups(access, self.standings, self.chores, self.webhooks, log)
         self.members = Members(access, self.standings, self.webhooks, log)
         self.reactions = Reactions(access, self.standings, self.webhooks, log)
