@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -164,6 +165,32 @@ async def test_damaged_backup_changes_nothing(folder, postgres, postgres_url):
     assert texts(postgres, postgres_url) == [*(f"text {n}" for n in range(50)), "new"]
     assert (folder.uploads / "photo").read_bytes() == b"a photo"
     assert not list(folder.data.glob("before-restore-*"))
+
+
+async def test_uploads_are_replaced_with_the_database_or_not_at_all(folder, postgres, postgres_url, monkeypatch):
+    await send(postgres_url, "one")
+    assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
+    await send(postgres_url, "two")
+    (folder.uploads / "later").write_bytes(b"later")
+    rename = Path.rename
+
+    def refuse_to_move_uploads(path: Path, target: Path) -> Path:
+        if path == folder.uploads:
+            raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+        return rename(path, target)
+
+    def fail(url: str, file: Path) -> None:
+        raise dumps.ProgramFailed("psql failed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "rename", refuse_to_move_uploads)
+        code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, "Unmount it" in output) == (1, True), output
+    monkeypatch.setattr(dumps, "load", fail)
+    code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, "psql failed" in output) == (1, True), output
+    assert texts(postgres, postgres_url) == ["one", "two"]
+    assert {f.name for f in folder.uploads.iterdir()} == {"photo", "later"}
 
 
 def test_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):

@@ -44,12 +44,13 @@ def _run_on_postgres(args: argparse.Namespace, settings: Settings, uploads: Path
     if args.command == "backup":
         return _backed_up_text(folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder))
     done = postgres_backup.restore(folder, postgres_url(settings), uploads, replace=args.replace)
-    return f"{_restored_text(folder, done.aside)}; ids continue after {done.ids_after}"
+    return f"{_restored_text(folder, (done.aside,) if done.aside else ())}; ids continue after {done.ids_after}"
 
 
 def _backed_up_text(folder: Path, size: int, files: int) -> str:
     return f"{folder}: database of {size} bytes, verified; {files} uploaded files"
 
 
-def _restored_text(folder: Path, aside: Path | None) -> str:
-    return f"{folder} is restored{f'; the previous files are in {aside}' if aside else ''}; start the server"
+def _restored_text(folder: Path, asides: tuple[Path, ...]) -> str:
+    previous = f"; the previous files are in {' and '.join(map(str, asides))}" if asides else ""
+    return f"{folder} is restored{previous}; start the server"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tailwire.server import private_files
@@ -92,21 +94,23 @@ def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
     return size, count
 
 
-def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Path | None:
+def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tuple[Path, ...]:
     """Restore a backup to the SQLite database and the uploads of a server that is not running.
 
-    The file `*.ids` next to the database, which records the highest id that was assigned, is kept, so that the server
-    does not assign an id twice.
+    If it fails, the existing files are where they were. The file `*.ids` next to the database, which records the
+    highest id that was assigned, is kept, so that the server does not assign an id twice.
 
     Args:
-        replace: True to move an existing database and uploads to a new folder next to the database; False to refuse if
-            there are any.
+        replace: True to move an existing database and existing uploads to a new folder next to each; False to refuse
+            if there are any.
 
     Returns:
-        The folder that the existing files were moved to; None if there were none.
+        The folders that the existing files were moved to: one if the database and the uploads are in the same folder;
+        none if there were no files.
 
     Raises:
-        BackupRefused: if `source` is not a backup, or files exist and `replace` is False.
+        BackupRefused: if `source` is not a backup, files exist and `replace` is False, or the uploads are a mount
+            point.
         DatabaseInUse: if a server runs on the database.
         OSError: if a file cannot be read or written, or the backup is damaged.
     """
@@ -118,26 +122,75 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> Pa
     try:
         lock.write_holder(f"`tailwire restore`, pid {os.getpid()}")
         check(copy)
-        existing = [
+        uploads = without_link(uploads)
+        existing = [uploads] if uploads.exists() else []
+        existing += [
             path for suffix in DATABASE_SUFFIXES if (path := database.with_name(database.name + suffix)).exists()
         ]
-        existing += [uploads] if uploads.exists() else []
         if existing and not replace:
             raise BackupRefused(f"{existing[0]} already exists: --replace moves existing files to another folder first")
-        fresh, files = database.with_name(database.name + ".partial"), uploads.with_name(uploads.name + ".partial")
+        fresh = database.with_name(database.name + ".partial")
         shutil.copyfile(copy, fresh)
         fresh.chmod(0o600)
         sync(fresh)
-        if files.exists():
-            shutil.rmtree(files)
-        copy_files(source / UPLOADS_NAME, files)
-        aside = _move_aside(existing, database.parent) if existing else None
-        files.rename(uploads)
-        fresh.rename(database)
-        private_files.sync_folder(database.parent)
-        return aside
+        files = copy_next_to(source / UPLOADS_NAME, uploads)
+        return _replace(existing, [(files, uploads), (fresh, database)])
     finally:
         lock.release()
+
+
+def _replace(existing: list[Path], new: list[tuple[Path, Path]]) -> tuple[Path, ...]:
+    folders = list(dict.fromkeys(path.parent for path in existing))
+    asides = {folder: make_aside(folder) for folder in folders}
+    try:
+        with renamed([*((path, asides[path.parent] / path.name) for path in existing), *new]):
+            for folder in {target.parent for _, target in new}:
+                private_files.sync_folder(folder)
+    except BaseException:
+        for aside in asides.values():
+            aside.rmdir()
+        raise
+    return tuple(asides.values())
+
+
+def without_link(uploads: Path) -> Path:
+    """Return the folder that a path leads to, if it is a symbolic link, so that a restore keeps the link."""
+    return uploads.resolve() if uploads.is_symlink() else uploads
+
+
+@contextmanager
+def renamed(moves: Iterable[tuple[Path, Path]]) -> Iterator[None]:
+    """Rename files and folders, each within its file system; and back, if one cannot be renamed or the body fails.
+
+    Args:
+        moves: pairs of the present and the new path, in the order in which they are renamed.
+
+    Raises:
+        BackupRefused: if a path cannot be renamed because it is a mount point.
+        OSError: if a path cannot be renamed for another reason.
+    """
+    done: list[tuple[Path, Path]] = []
+    try:
+        for present, new in moves:
+            _rename(present, new)
+            done.append((present, new))
+        yield
+    except BaseException:
+        for present, new in reversed(done):
+            new.rename(present)
+        raise
+
+
+def _rename(present: Path, new: Path) -> None:
+    try:
+        present.rename(new)
+    except OSError as e:
+        if e.errno not in (errno.EBUSY, errno.EXDEV):
+            raise
+        raise BackupRefused(
+            f"{present} cannot be renamed to {new} ({e.strerror}): a mount point cannot be moved. Unmount it, restore, "
+            "and copy the restored files onto it. Nothing was changed"
+        ) from e
 
 
 def check(database: Path) -> None:
@@ -170,11 +223,17 @@ def make_aside(folder: Path) -> Path:
             return aside
 
 
-def _move_aside(files: list[Path], folder: Path) -> Path:
-    aside = make_aside(folder)
-    for path in files:
-        path.rename(aside / path.name)
-    return aside
+def copy_next_to(source: Path, uploads: Path) -> Path:
+    """Copy uploaded files to a new folder `UPLOADS.partial`, from which they can be renamed, and return its path.
+
+    Raises:
+        OSError: if a file cannot be read or written.
+    """
+    partial = uploads.with_name(uploads.name + ".partial")
+    if partial.exists():
+        shutil.rmtree(partial)
+    copy_files(source, partial)
+    return partial
 
 
 def copy_files(source: Path, target: Path) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -98,7 +100,7 @@ async def test_restore_replaces_an_existing_database_only_if_told_to_and_keeps_a
     await store.close()
     with pytest.raises(BackupRefused, match="--replace"):
         restore(target, database, uploads, replace=False)
-    aside = restore(target, database, uploads, replace=True)
+    (aside,) = restore(target, database, uploads, replace=True)
     assert messages(aside) == [1, 2]
     assert messages(tmp_path / "data") == [1]
 
@@ -134,3 +136,82 @@ def test_restores_within_a_second_each_set_the_existing_files_aside(tmp_path):
     made = [make_aside(tmp_path) for _ in range(3)]
     assert len(set(made)) == 3
     assert all(path.is_dir() and path.name.startswith("before-restore-") for path in made)
+
+
+class Renames:
+    """Lets renames fail: across file systems, of mount points, and of files that are refused."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.file_systems: list[Path] = []
+        self.refused: set[Path] = set()
+        rename = Path.rename
+
+        def attempt(path: Path, target: Path) -> Path:
+            if path in self.file_systems:
+                raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), str(path))
+            if [path.is_relative_to(top) for top in self.file_systems] != [
+                target.is_relative_to(top) for top in self.file_systems
+            ]:
+                raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), str(path))
+            if path in self.refused:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+            return rename(path, target)
+
+        monkeypatch.setattr(Path, "rename", attempt)
+
+
+@pytest.fixture
+def renames(monkeypatch) -> Renames:
+    return Renames(monkeypatch)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+async def changed_since_backup(folder: Path) -> tuple[Path, Path, Path]:
+    """Make a backup, then send another message and add an upload. Return its folder, the database and the uploads."""
+    target, database, uploads = await backed_up(folder)
+    store = await open_store(folder / "data")
+    await send(store)
+    await store.close()
+    uploads.mkdir(exist_ok=True)
+    (uploads / "photo").write_bytes(b"a photo")
+    return target, database, uploads
+
+
+async def test_restore_works_with_uploads_and_database_on_different_file_systems(tmp_path, renames):
+    target, database, uploads = await changed_since_backup(tmp_path)
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    uploads.rename(disk / "uploads")
+    uploads.symlink_to(disk / "uploads")
+    renames.file_systems.append(disk)
+    aside, uploads_aside = sorted(restore(target, database, uploads, replace=True))
+    assert (aside.parent, messages(aside)) == (tmp_path / "data", [1, 2])
+    assert content(uploads_aside) == {"uploads/photo": b"a photo"}
+    assert messages(tmp_path / "data") == [1]
+    assert uploads.is_symlink()
+    assert list(uploads.iterdir()) == []
+
+
+async def test_restore_over_a_mount_point_is_refused_with_advice_and_changes_nothing(tmp_path, renames):
+    target, database, uploads = await changed_since_backup(tmp_path)
+    renames.file_systems.append(uploads)
+    with pytest.raises(BackupRefused, match="Unmount it"):
+        restore(target, database, uploads, replace=True)
+    assert messages(tmp_path / "data") == [1, 2]
+    assert content(uploads) == {"photo": b"a photo"}
+    assert list(tmp_path.rglob("before-restore-*")) == []
+
+
+async def test_failed_restore_moves_the_existing_files_back(tmp_path, renames):
+    target, database, uploads = await changed_since_backup(tmp_path)
+    renames.refused.add(database.with_name("tailwire.db.partial"))
+    before = content(database.parent)
+    with pytest.raises(PermissionError):
+        restore(target, database, uploads, replace=True)
+    after = content(database.parent)
+    kept = before.keys() - {"tailwire.db.lock"}  # it names its holder
+    assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
+    assert list(tmp_path.rglob("before-restore-*")) == []
