@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import stat
 
 import pytest
 
+from tailwire import ChatClient, User
 from tui.conftest import Screen, Table
 from tui.marks import needs_textual
 
@@ -103,4 +105,55 @@ async def test_chat_starts_from_a_saved_session_while_the_server_is_unreachable(
         screen = Screen(app, pilot)
         await screen.until("○ Alice", "ctrl+k jump")
         table.server.start()
+        await screen.until("● Alice")
+
+
+class HeldLogins:
+    """Holds logins with a token back, and counts them.
+
+    Attributes:
+        begun: how many have begun.
+        go_on: set to let them go on.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.begun, self.go_on = 0, asyncio.Event()
+        log_in = ChatClient.login_with_auth_token
+
+        async def held(chat: ChatClient, token: str) -> User:
+            self.begun += 1
+            await self.go_on.wait()
+            return await log_in(chat, token)
+
+        monkeypatch.setattr(ChatClient, "login_with_auth_token", held)
+
+
+@pytest.fixture
+def held_logins(monkeypatch) -> HeldLogins:
+    return HeldLogins(monkeypatch)
+
+
+async def test_second_request_while_a_login_runs_is_ignored(table: Table, held_logins: HeldLogins):
+    app = table.app()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        screen = Screen(app, pilot)
+        await screen.until("Logging in", holds=lambda: held_logins.begun == 1)
+        await screen.type(table.tokens["alice"])
+        await screen.press("enter")
+        await screen.until("Logging in")
+        held_logins.go_on.set()
+        await screen.until("● Alice")
+    assert held_logins.begun == 1
+
+
+async def test_login_that_is_cancelled_leaves_the_session_free(table: Table, held_logins: HeldLogins):
+    app = table.app()
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        screen = Screen(app, pilot)
+        await screen.until("Logging in", holds=lambda: held_logins.begun == 1)
+        cancelled = app.workers.cancel_group(app, "begin")
+        await screen.until(holds=lambda: all(worker.is_finished for worker in cancelled))
+        held_logins.go_on.set()
+        await screen.type(table.tokens["alice"])
+        await screen.press("enter")
         await screen.until("● Alice")

@@ -17,6 +17,7 @@ from tailwire.adapters.watching import Watch
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.tui.chat_screen import ChatScreen
 from tailwire.tui.login import LoginScreen, Secret
 from tailwire.tui.profiles import Profile, ProfileBook
@@ -62,6 +63,7 @@ class ChatApp(App[None]):
         super().__init__()
         self._profiles, self._profile, self._secret, self._now = profiles, profile, secret, now
         self._watch: Watch | None = None
+        self._changing_user = asyncio.Lock()
         self.chat: ChatClient | None = None
 
     async def on_mount(self) -> None:
@@ -89,15 +91,20 @@ class ChatApp(App[None]):
         self.begin(event.profile, event.secret)
 
     def begin(self, profile: Profile, secret: Secret) -> None:
-        """Begin to log in, in a worker that replaces an earlier one.
+        """Begin to log in, in a worker, once an earlier user is logged out. Ignored while another login runs.
 
         Afterwards the worker shows the chat, or the reason of a failure on the login screen.
         """
         if isinstance(self.screen, LoginScreen):
             self.screen.show_progress()
-        self.run_worker(self._begin(profile, secret), exclusive=True, group="begin")
+        if not any(worker.group == "begin" and not worker.is_finished for worker in self.workers):
+            self.run_worker(self._begin(profile, secret), group="begin")
 
     async def _begin(self, profile: Profile, secret: Secret) -> None:
+        async with self._changing_user:
+            await self._open_chat(profile, secret)
+
+    async def _open_chat(self, profile: Profile, secret: Secret) -> None:
         builder = AppSettingsBuilder().override_client_host(profile.server)
         settings = builder.subscribe_presence_for_all_users().keep_unsent_messages().build()
         try:
@@ -107,26 +114,33 @@ class ChatApp(App[None]):
             return
         chat = ChatClient(profile.app_id, settings, session_store=store)
         try:
+            conversations = await self._prepare(chat, profile, secret)
+        except CometChatException as e:
+            reason = self._reason_text(e)
+        except TimeoutError:
+            advice = f"Check the address and that the server runs: `tailwire doctor {safe_line(profile.server)}`."
+            reason = f"The server does not answer. {advice}"
+        except (OSError, ValueError) as e:
+            reason = error_text(e)
+        else:
+            self.chat = chat
+            self._watch = watch(chat, self)
+            await self.switch_screen(ChatScreen(chat, conversations, server=profile.server, now=self._now))
+            return
+        self._show_failure(f"Not logged in. {reason}")
+
+    async def _prepare(self, chat: ChatClient, profile: Profile, secret: Secret) -> LiveConversations:
+        # Closes the client if it cannot be used, or the worker is cancelled: an open one keeps the session locked.
+        try:
             await chat.init()
             async with asyncio.timeout(LOGIN_TIMEOUT_SECONDS):
                 await self._log_in(chat, profile, secret)
             conversations = await chat.live_conversations(page_size=50)
             self._profiles.use(profile)
-        except CometChatException as e:
+        except BaseException:
             await chat.aclose()
-            self._show_failure(f"Not logged in. {self._reason_text(e)}")
-            return
-        except TimeoutError:
-            await chat.aclose()
-            advice = f"Check the address and that the server runs: `tailwire doctor {safe_line(profile.server)}`."
-            self._show_failure(f"Not logged in. The server does not answer. {advice}")
-            return
-        except (OSError, ValueError) as e:
-            await chat.aclose()
-            self._show_failure(f"Not logged in. {error_text(e)}")
-            return
-        self.chat, self._watch = chat, watch(chat, self)
-        await self.switch_screen(ChatScreen(chat, conversations, server=profile.server, now=self._now))
+            raise
+        return conversations
 
     async def _log_in(self, chat: ChatClient, profile: Profile, secret: Secret) -> None:
         user = chat.get_logged_in_user()
@@ -172,9 +186,13 @@ class ChatApp(App[None]):
 
         If the server cannot be reached or refuses, the chat stays open and shows the error.
         """
-        self.run_worker(self._log_out(), exclusive=True, group="begin")
+        self.run_worker(self._log_out())
 
     async def _log_out(self) -> None:
+        async with self._changing_user:
+            await self._close_chat()
+
+    async def _close_chat(self) -> None:
         chat = self.chat
         if chat is None:
             return
