@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 
 import pytest
 
 from tailwire import Group, TextMessage
+from tailwire.sdk.calls.connection import Connection
 from tui.conftest import Table
 from tui.marks import needs_textual
 
@@ -293,6 +295,19 @@ async def test_f2_explains_the_connection_and_d_writes_a_dump(table: Table, tmp_
         await screen.until("Written:", holds=lambda: bool(list(tmp_path.glob("tailwire-connection-*.json"))))
         await screen.press("escape")
         await screen.until(gone="tailwire replay")
+
+
+async def test_dump_is_made_in_the_event_loop_in_which_the_connection_records_events(table: Table, monkeypatch):
+    await talk(table, "hello")
+    threads: list[threading.Thread] = []
+    monkeypatch.setattr(Connection, "dump", lambda connection, file: threads.append(threading.current_thread()))
+    async with table.chat() as screen:
+        await screen.until("hello")
+        await screen.press("f2")
+        await screen.until("tailwire replay")
+        await screen.press("d")
+        await screen.until("Written:")
+    assert threads == [threading.current_thread()]
 
 
 async def test_banner_explains_a_lost_connection_counts_down_and_disappears(table: Table):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from pathlib import Path
 from typing import ClassVar
@@ -80,13 +79,10 @@ class ConnectionScreen(ModalScreen[None]):
         self.query_one("#transitions", Static).update(table)
 
     def action_dump(self) -> None:
-        """Begin to write a dump of the connection for `tailwire replay`; a notification shows its path or the error."""
-        self.run_worker(self._dump(), exclusive=True)
-
-    async def _dump(self) -> None:
+        """Write a dump of the connection for `tailwire replay`; a notification shows its path or the error."""
         file = self._folder / f"tailwire-connection-{time.strftime('%Y%m%d-%H%M%S')}.json"
         try:
-            await asyncio.to_thread(self._connection.dump, file)
+            self._connection.dump(file)  # in the event loop: the recorded events change there
         except OSError as e:
             self.notify(f"Not written. {error_text(e)}", severity="error", markup=False)
             return
