@@ -116,8 +116,15 @@ class Pane(Vertical):
         """
         me = client.get_logged_in_user()
         other: dict[str, Any] = {"guid" if place.kind == "group" else "uid": place.id}
-        opening = client.live_messages(**other, parent_message_id=place.parent, page_size=OLDER_PAGE_SIZE)
-        live = await opening if preparation is None else (await asyncio.gather(opening, preparation))[0]
+        opening = asyncio.ensure_future(
+            client.live_messages(**other, parent_message_id=place.parent, page_size=OLDER_PAGE_SIZE)
+        )
+        try:
+            await asyncio.gather(opening, *([] if preparation is None else [preparation]))
+        except BaseException:
+            opening.add_done_callback(_close_opened)
+            raise
+        live = opening.result()
         first = self._client is None
         if self.place is not None and self._editing is None:
             self._drafts[self.place] = self.composer.text
@@ -335,3 +342,8 @@ class Pane(Vertical):
     @on(Composer.Scrolled)
     def _scroll(self, event: Composer.Scrolled) -> None:
         self.history.scroll_lines(event.pages * max(self.history.size.height - 2, 1))
+
+
+def _close_opened(opening: asyncio.Future[LiveMessages]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
