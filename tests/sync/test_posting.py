@@ -91,6 +91,23 @@ def test_exceptions_of_the_app_are_logged(harness: SyncHarness, caplog: pytest.L
     assert caplog.text.count("ValueError: clumsy") == 2
 
 
+@pytest.mark.parametrize("how", ["removed", "replaced"])
+def test_listener_is_not_called_after_it_was_removed_in_the_apps_thread(harness: SyncHarness, how: str):
+    window, former, later, bob_uid = Window(), Recorder(), Recorder(), harness.add_user()
+    bob, alice = harness.enter(bob_uid, post=window.post), harness.enter()
+    bob.add_message_listener("recorder", former)
+    send_texts(alice, bob_uid, "one")
+    until(lambda: not window.posted.empty())
+    if how == "removed":
+        bob.remove_message_listener("recorder")
+        bob.add_message_listener("another", later)
+    else:
+        bob.add_message_listener("recorder", later)
+    send_texts(alice, bob_uid, "two")
+    window.until(lambda: later.received)
+    assert ([text for text, _ in later.received], former.received) == (["two"], [])
+
+
 def test_async_listener_is_refused_with_post(harness: SyncHarness):
     class Recorder(MessageListener):
         async def on_text_message_received(self, message):

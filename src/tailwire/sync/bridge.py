@@ -231,7 +231,7 @@ class Bridge(FactoryCalls, Closable):
             CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
                 async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
-        self._listen("add_connection_listener", listener_id, ConnectionListener, listener)
+        self._listen("connection", listener_id, ConnectionListener, listener)
 
     def add_login_listener(self, listener_id: str, listener: LoginListener) -> None:
         """Add a listener for logins and logouts.
@@ -244,7 +244,7 @@ class Bridge(FactoryCalls, Closable):
             CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
                 async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
-        self._listen("add_login_listener", listener_id, LoginListener, listener)
+        self._listen("login", listener_id, LoginListener, listener)
 
     def add_user_listener(self, listener_id: str, listener: UserListener) -> None:
         """Add a listener for the presence of users.
@@ -257,7 +257,7 @@ class Bridge(FactoryCalls, Closable):
             CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
                 async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
-        self._listen("add_user_listener", listener_id, UserListener, listener)
+        self._listen("user", listener_id, UserListener, listener)
 
     def add_group_listener(self, listener_id: str, listener: GroupListener) -> None:
         """Add a listener for membership changes in the user's groups.
@@ -270,7 +270,7 @@ class Bridge(FactoryCalls, Closable):
             CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
                 async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
-        self._listen("add_group_listener", listener_id, GroupListener, listener)
+        self._listen("group", listener_id, GroupListener, listener)
 
     def add_message_listener(self, listener_id: str, listener: MessageListener) -> None:
         """Add a listener for messages, their changes (edits, reactions, pins, receipts), typing indicators and drafts.
@@ -283,11 +283,12 @@ class Bridge(FactoryCalls, Closable):
             CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, cannot be called, or has an
                 async method although the client has a `post`; `ERR_CLIENT_CLOSED`.
         """
-        self._listen("add_message_listener", listener_id, MessageListener, listener)
+        self._listen("message", listener_id, MessageListener, listener)
 
-    def _listen(self, name: str, listener_id: str, kind: type[T], listener: T) -> None:
-        add = getattr(self._target, name)
-        self._run(name, lambda: add(listener_id, forwarding_listener(kind, listener, self._client_thread.callbacks)))
+    def _listen(self, noun: str, listener_id: str, kind: type[T], listener: T) -> None:
+        name, callbacks = f"add_{noun}_listener", self._client_thread.callbacks
+        add, registered = getattr(self._target, name), getattr(self._target._registries, noun)
+        self._run(name, lambda: add(listener_id, forwarding_listener(kind, listener, callbacks, registered)))
 
     # Calls that do not wait.
 

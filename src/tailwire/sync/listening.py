@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, TypeVar
 
 from tailwire.sdk.listeners.interfaces import UploadFileListener
@@ -14,15 +15,19 @@ from tailwire.sync.proxy import invalid_argument
 L = TypeVar("L")
 
 
-def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> L:
+def forwarding_listener(
+    kind: type[L], listener: L, callbacks: AppCallbacks, registered: Container[L] | None = None
+) -> L:
     """Return a listener for the async client that forwards its callbacks to the app's listener, one at a time.
 
-    Only methods that the app's listener overrides are forwarded.
+    Only methods that the app's listener overrides are forwarded. A callback that waits for the app's thread is dropped
+    if the listener was removed or replaced meanwhile.
 
     Args:
         kind: the class of listener, such as `MessageListener`.
         listener: the app's listener.
         callbacks: calls functions of the app in its thread.
+        registered: the listeners that are registered; None for a listener that cannot be removed.
 
     Raises:
         CometChatException: `ERR_INVALID_ARGUMENT` if the listener is of another class, a method cannot be called with
@@ -40,16 +45,22 @@ def forwarding_listener(kind: type[L], listener: L, callbacks: AppCallbacks) -> 
         forwards[name] = (
             _forward_upload_callback(own, name, callbacks)
             if kind is UploadFileListener
-            else _forward_and_wait(own, callbacks)
+            else _forward_and_wait(own, callbacks, registered)
         )
     names = {"__qualname__": type(listener).__qualname__, "__module__": type(listener).__module__}
     made: L = type(type(listener).__name__, (kind,), {**forwards, **names})()
     return made
 
 
-def _forward_and_wait(own: Callable[..., Any], callbacks: AppCallbacks) -> Callable[..., Any]:
-    async def forward(_: Any, *arguments: Any) -> None:
-        await callbacks.call(own, arguments)
+def _forward_and_wait(
+    own: Callable[..., Any], callbacks: AppCallbacks, registered: Container[Any] | None = None
+) -> Callable[..., Any]:
+    @functools.wraps(own)  # errors are logged under its name
+    def call_if_registered(made: Any, *arguments: Any) -> Any:
+        return own(*arguments) if registered is None or made in registered else None
+
+    async def forward(made: Any, *arguments: Any) -> None:
+        await callbacks.call(call_if_registered, (made, *arguments))
 
     return forward
 

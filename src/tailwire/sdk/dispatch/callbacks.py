@@ -133,7 +133,7 @@ class Callbacks:
     async def _handle_other(self, entry: object) -> None:
         if isinstance(entry, LateListener):
             self._r.late.remove(entry.listener)
-            if any(known is entry.listener for known in self._r.connection):
+            if entry.listener in self._r.connection:
                 await call_listener(getattr(entry.listener, _STATUS_CALLBACKS[entry.status]), ())
             return
         call = CALLS[type(entry)](self._r, entry)

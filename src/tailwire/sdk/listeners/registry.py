@@ -116,6 +116,9 @@ class Listeners(Generic[L]):
             if self._by_id.get(listener_id) is listener:
                 yield listener
 
+    def __contains__(self, listener: object) -> bool:
+        return any(one is listener for one in self)
+
     def __bool__(self) -> bool:
         return bool(self._by_id)
 
