@@ -60,6 +60,32 @@ def test_script_logs_in_sends_reads_and_closes(harness: SyncHarness):
     assert threads() == 0
 
 
+def test_event_loop_is_created_in_the_clients_thread(harness: SyncHarness, monkeypatch: pytest.MonkeyPatch):
+    made_in: list[str] = []
+
+    class RecordedLoop(asyncio.SelectorEventLoop):
+        def __init__(self) -> None:  # on Windows, one that is created in the main thread takes over its signals
+            made_in.append(threading.current_thread().name)
+            super().__init__()
+
+    monkeypatch.setattr(asyncio, "SelectorEventLoop", RecordedLoop)
+    harness.client().close()
+    assert made_in == ["tailwire client"]
+
+
+def test_loop_that_cannot_be_created_is_raised_and_leaves_no_thread(
+    harness: SyncHarness, monkeypatch: pytest.MonkeyPatch
+):
+    def refused() -> asyncio.AbstractEventLoop:
+        raise OSError("too many open files")
+
+    before = threads()
+    monkeypatch.setattr(asyncio, "SelectorEventLoop", refused)
+    with pytest.raises(OSError, match="too many"):
+        harness.client()
+    until(lambda: threads() == before)
+
+
 def test_constructor_raises_init_errors_and_leaves_no_thread(harness: SyncHarness):
     with pytest.raises(CometChatException, match="the app id is empty"):
         Client("", harness.settings().build(), session_store=MemorySessionStore())

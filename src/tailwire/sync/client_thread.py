@@ -51,11 +51,9 @@ class ClientThread:
     """
 
     def __init__(self, post: Post | None, kind: str = "Client") -> None:
-        # Do not use the event loop policy: the app may have set one for its GUI.
-        self._loop: asyncio.AbstractEventLoop = getattr(
-            asyncio, "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
-        )()
-        self.callbacks: AppCallbacks = AppCallbacks(post, self._loop)
+        self._loop: asyncio.AbstractEventLoop
+        self.callbacks: AppCallbacks
+        self._post = post
         self._process = os.getpid()
         self._lock = threading.RLock()  # reentrant: finalizers may call this while it is held
         self._closing = False
@@ -64,6 +62,7 @@ class ClientThread:
         self._kept: set[asyncio.Task[None]] = set()
         self._kind = kind
         self._target: AsyncClient | None = None
+        self._made = concurrent.futures.Future[None]()  # done once the loop exists
         self._thread = threading.Thread(target=self._run, name=f"tailwire {kind.lower()}", daemon=True)
 
     def open(self, make: Callable[[], C], started: Callable[[C], Awaitable[object]], limit: float | None) -> C:
@@ -75,6 +74,7 @@ class ClientThread:
             limit: the timeout in seconds; None for no limit.
 
         Raises:
+            OSError: the event loop cannot be created, for example because too many files are open.
             Exception: `make` or `started` raised it. The thread is stopped then.
             TimeoutError: the client was not ready in time. The thread is stopped then.
         """
@@ -85,6 +85,7 @@ class ClientThread:
             return made
 
         self._thread.start()
+        self._made.result()
         _open.add(self)
         try:
             return self.wait(self.begin(begin), limit, "init")
@@ -93,6 +94,12 @@ class ClientThread:
             raise
 
     def _run(self) -> None:
+        try:
+            self._make_loop()
+        except BaseException as e:  # noqa: BLE001 - open() raises it
+            self._made.set_exception(e)
+            return
+        self._made.set_result(None)
         while True:
             try:
                 self._loop.run_forever()
@@ -101,6 +108,13 @@ class ClientThread:
                 log.exception("an exception tried to end the client's thread; it continues")
         self._loop.close()
         _open.discard(self)
+
+    def _make_loop(self) -> None:
+        # In this thread: on Windows, a loop that is created in the main thread takes over the signals of the program.
+        # Do not use the event loop policy: the app may have set one for its GUI.
+        name = "ProactorEventLoop" if sys.platform == "win32" else "SelectorEventLoop"
+        self._loop = getattr(asyncio, name)()
+        self.callbacks = AppCallbacks(self._post, self._loop)
 
     # Calls into the thread.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -15,12 +16,16 @@ class LoopThread:
 
     Args:
         name: the name of the thread.
+
+    Raises:
+        OSError: the loop cannot be created, for example because too many files are open.
     """
 
     def __init__(self, name: str) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        made = Future[asyncio.AbstractEventLoop]()
+        self._thread = threading.Thread(target=_run, args=(made,), name=name, daemon=True)
         self._thread.start()
+        self._loop = made.result()
 
     def call(self, work: Coroutine[Any, Any, T], timeout: float = 30.0) -> T:
         """Run a coroutine in the thread, and return its result. Blocks until it has ended.
@@ -42,3 +47,14 @@ class LoopThread:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
         self._loop.close()
+
+
+def _run(made: Future[asyncio.AbstractEventLoop]) -> None:
+    # The loop is created here: on Windows, one that is created in the main thread takes over the program's signals.
+    try:
+        loop = asyncio.new_event_loop()
+    except BaseException as e:  # noqa: BLE001 - the constructor raises it
+        made.set_exception(e)
+        return
+    made.set_result(loop)
+    loop.run_forever()
