@@ -68,6 +68,19 @@ async def test_messages_are_edited_and_deleted_for_sender_and_receiver(chromium:
         assert await bob.evaluate("document.querySelector('.entry-last').innerText") == "No message to show"
 
 
+async def test_edit_and_deletion_by_the_app_are_shown_to_both_users(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        edited, deleted = [(await stage.say("bob", "alice", text))["id"] for text in ("first", "second")]
+        tabs = [await stage.open("alice", "Bob"), await stage.open("bob", "Alice")]
+        for tab in tabs:
+            await tab.wait_for(f"{WORDS}.length === 2")
+        await stage.ask("PUT", f"/messages/{edited}", {"data": {"text": "corrected"}})
+        await stage.ask("DELETE", f"/messages/{deleted}")
+        for tab in tabs:
+            await tab.wait_for(f"{WORDS}.length === 1 && {WORDS}[0] === 'corrected'")
+            await tab.wait_for("document.querySelector('.entry-last').innerText.includes('This message was deleted.')")
+
+
 async def test_reactions_are_added_and_removed_live(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         alice, bob = await stage.open("alice", "Bob"), await stage.open("bob", "Alice")

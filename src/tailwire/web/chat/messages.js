@@ -6,7 +6,8 @@ export const keyOf = (kind, id) => `${kind}:${id}`;
 /** Return the key of the conversation of a message, as `me` sees it. */
 export function conversationOf(message, me) {
   if (message.receiverType === "group") return keyOf("group", message.receiver);
-  return keyOf("user", message.sender === me ? message.receiver : message.sender);
+  const { sender, receiver } = changed(message) ?? message;  // the app, too, edits and deletes
+  return keyOf("user", sender === me ? receiver : sender);
 }
 
 /** Return the kind and id of the conversation with an id, as `me` sees it; null if it is not theirs. `kind`: "" if unknown. */
