@@ -127,6 +127,36 @@ async def test_friends_blocks_and_memberships_of_a_removed_user_end(open_store, 
     await store.close()
 
 
+@pytest.mark.parametrize("with_messages", [False, True])
+async def test_user_with_the_uid_of_a_removed_one_has_neither_their_groups_nor_their_read_state(
+    open_store, with_messages
+):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid.title(), created_at=1))
+    for guid, owner in (("g", "alice"), ("h", "bob")):
+        await store.groups.add(GroupRow(guid, guid, "public", owner=owner, members_count=1, created_at=1))
+    for guid, uid in (("g", "bob"), ("h", "alice")):
+        join = GroupAct(guid, uid, uid, anything)
+        await store.members.add(join, "participant", 1, lambda _, uid=uid, guid=guid: draft(uid, guid, "group"))
+    sent = (await store.messages.add(draft("bob", "g", "group"))).message
+    place = sent.conversation_id
+    await store.read_state.mark_up_to(place, "alice", sent.id, 5, read=True, group="g")
+    await store.read_state.pin(place, "alice", 5, 10)
+    await store.read_state.clear(place, "alice", sent.id - 1)
+    await store.removal.remove_user("alice", with_messages=with_messages)
+    assert [(await store.groups.get(guid)).owner for guid in ("g", "h")] == [None, "bob"]
+    await store.users.add(UserRow("alice", "Another Alice", created_at=9))
+    await store.members.add(
+        GroupAct("g", "alice", "alice", anything), "participant", 1, lambda _: draft("alice", "g", "group")
+    )
+    assert await store.read_state.receipts(sent) == []
+    assert await store.read_state.cleared_until(place, "alice") == 0
+    (count,) = await store.database.first_row("SELECT count(*) FROM marks WHERE uid = 'alice'")
+    assert count == 0
+    await store.close()
+
+
 async def test_refused_send_to_a_group_says_whether_membership_group_or_message_is_gone(open_store):
     store = await open_store()
     await store.groups.add(GroupRow("g", "G", "public", owner="alice", created_at=1))

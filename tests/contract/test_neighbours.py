@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from contract.neighbours import KEYS, USERS, Neighbours, file_name, filled
+from contract.neighbours import GROUPS, KEYS, USERS, Neighbours, file_name, filled
 from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.push_records import MuteRow
 from tailwire.server.ports.records import EditedContent
@@ -257,6 +257,8 @@ def of_bob(annotated: set[str], *removed: str) -> dict[str, str]:
     return {
         "users": "bob", "members": "team bob, crew bob", "groups": "team, crew", "auth_tokens": "bob-1, bob-2",
         "blocks": pairs, "friends": pairs, "saves": attached, "subscriptions": attached, "file_uses": "user bob f",
+        "marks": ", ".join(f"{place} bob" for place in KEYS),
+        "receipts": ", ".join(f"{guid} bob {read} {guid}1" for guid in GROUPS for read in (0, 1)),
         "files": "f", "issued_forms": "bob-1, bob-2", "push_tokens": ", ".join(devices), "push_preferences": "bob", "push_mutes": "bob team, bob crew",
         "notifications": ", ".join(f"{name} {device}" for name in ("ab1", "ab2") for device in devices),
     }  # fmt: skip
@@ -283,7 +285,8 @@ REMOVALS: dict[str, Step] = {
         **of_messages("ab1", "ab2", "bc1", "bc2"), "removed_sends": "alice ab1, alice ab2",
         **of_bob({"bob ac1", "bob ac2", "bob team1", "bob team2", "bob crew1", "bob crew2"}, "ab1", "ab2", "bc1", "bc2"),
         "files": "a, b, f", "conversations": "ab, bc", "participants": "alice ab, bob ab, bob bc, carol bc",
-        "marks": ", ".join(f"{pair} {uid}" for pair in ("ab", "bc") for uid in USERS)}),
+        "marks": ", ".join([
+            *(f"{place} bob" for place in KEYS), *(f"{pair} {uid}" for pair in ("ab", "bc") for uid in USERS)])}),
 }  # fmt: skip
 
 

@@ -234,7 +234,7 @@ class Users:
         """Delete a user, and return their uid. By default, their messages remain unchanged, with name and avatar.
 
         If they were the only member of a group who had not received or read a message, it now counts as received or
-        read by all. Its sender is not notified of this.
+        read by all. Its sender is not notified of this. Groups that they owned have no owner.
 
         Args:
             uid: the user.

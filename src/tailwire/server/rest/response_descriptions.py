@@ -48,7 +48,7 @@ RESPONSE_FIELDS = {
     # Groups.
     "guid": "The guid of the group.",
     "icon": "The URL of a picture; absent if there is none.",
-    "owner": "The uid of the owner; `app_system` if the app owns the group.",
+    "owner": "The uid of the owner; `app_system` if the app owns the group; absent if the owner was deleted.",
     "membersCount": "The number of members.",
     "hasJoined": "Whether the reader is a member; false for a REST key that acts for nobody.",
     "isBanned": "True if the reader is banned from the group; else absent.",

@@ -26,7 +26,7 @@ from tailwire.server.store.sql.change_log import OF_CONVERSATION_CONDITION, OF_U
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
-from tailwire.server.store.sql.users import TABLES_OF_USER
+from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL, LEAVE_GROUPS_SQL, TABLES_OF_USER
 
 MESSAGES_PER_STEP = 2_000
 
@@ -92,8 +92,7 @@ class Removal:
         end_tokens(unit, "uid = :uid", uid=uid)
         for membership in sorted(memberships, key=lambda one: one.guid):  # in the order in which receipts take turns
             record_times_without(unit, membership, self._access.world.seconds())
-        mine = "(SELECT guid FROM members WHERE uid = :uid)"
-        unit.run(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", uid=uid)
+        unit.run(LEAVE_GROUPS_SQL.format(uid=":uid"), uid=uid)
         if with_messages:
             self.remove_messages(unit, theirs, {"uid": uid}, None)
             for table in ("marks", "conversations"):
@@ -104,6 +103,8 @@ class Removal:
             unit.run("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
             add_chores(unit, uid, self._access.world.seconds(), with_messages=with_messages)
         use_files(unit, "user", uid, (), self._access.world.seconds())
+        for statement in FORGET_READ_STATE_SQL:
+            unit.run(statement.format(uid=":uid"), uid=uid)
         for table in TABLES_OF_USER:
             unit.run(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
         unit.run("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)

@@ -21,6 +21,16 @@ TABLES_OF_USER = (
     "notifications", "removed_sends", "issued_forms",
 )  # fmt: skip
 """Tables whose rows belong to the user in their column `uid`, and are deleted with the user."""
+LEAVE_GROUPS_SQL = (
+    "UPDATE groups SET members_count = members_count - 1, owner = nullif(owner, {uid})"
+    " WHERE guid IN (SELECT guid FROM members WHERE uid = {uid})"
+)
+FORGET_READ_STATE_SQL = (
+    "DELETE FROM receipts WHERE uid = {uid}"
+    " AND conversation_id IN (SELECT conversation_id FROM marks WHERE uid = {uid})",
+    "DELETE FROM marks WHERE uid = {uid}",
+)
+"""Delete what a user had received and read, their pins and tags: of it all, another user with this uid has nothing."""
 
 
 class UserRows:

@@ -15,7 +15,7 @@ from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_CONVERSATI
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
-from tailwire.server.store.sql.users import TABLES_OF_USER
+from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL, LEAVE_GROUPS_SQL, TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import REMOVED_USER, REMOVED_WORDS, Chores, add_chore
 from tailwire.server.store.sqlite.database import Database
@@ -76,9 +76,8 @@ class Removal:
         def remove(c: sqlite3.Connection) -> tuple[list[str], list[str]]:
             values = {"uid": uid, "most": receipt_members}
             memberships = [MemberRow(*row) for row in c.execute(MEMBERSHIPS_WITH_RECEIPTS_SQL, values)]
-            mine = "(SELECT guid FROM members WHERE uid = ?)"
             groups = [row[0] for row in c.execute("SELECT guid FROM members WHERE uid = ?", (uid,))]
-            c.execute(f"UPDATE groups SET members_count = members_count - 1 WHERE guid IN {mine}", (uid,))
+            c.execute(LEAVE_GROUPS_SQL.format(uid=":uid"), {"uid": uid})
             if with_messages:
                 own = "(SELECT conversation_id FROM participants WHERE uid = ?)"
                 self.remove_messages(c, f"sender = ? OR conversation_id IN {own}", (uid, uid))
@@ -98,6 +97,8 @@ class Removal:
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
             for membership in memberships:
                 record_times_without(c, membership, self._world.seconds())
+            for statement in FORGET_READ_STATE_SQL:
+                c.execute(statement.format(uid=":uid"), {"uid": uid})
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
             c.execute(KEEP_HIGHEST_SQL)
