@@ -32,7 +32,7 @@ IDENTITIES = {
     "mentions": "message_id uid", "messages": "id", "notifications": "message_id token_hash",
     "participants": "uid conversation_id", "push_mutes": "uid conversation_id", "push_preferences": "uid",
     "push_tokens": "token_hash", "reactions": "message_id reaction uid", "receipts": "conversation_id uid read up_to",
-    "removed_sends": "uid muid", "restrictions": "role feature", "roles": "role", "saves": "uid message_id",
+    "removed_names": "kind name", "removed_sends": "uid muid", "restrictions": "role feature", "roles": "role", "saves": "uid message_id",
     "subscriptions": "uid message_id", "users": "uid", "webhook_states": "webhook", "webhooks": "id",
 }  # fmt: skip
 """The tables, each with the columns that tell its rows apart."""

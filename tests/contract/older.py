@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
+REMOVED_NAMES = ("DROP TABLE removed_names",)
 ISSUED_FORMS = ("DROP TABLE issued_forms",)
 REPORTS_BY_CURSOR = ("DROP INDEX flags_by_time",)
 ONE_INDEX_OF_CONVERSATIONS = (

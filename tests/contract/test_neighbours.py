@@ -255,7 +255,7 @@ def of_bob(annotated: set[str], *removed: str) -> dict[str, str]:
     devices = [f"bob-{number}-{kind}" for number in (1, 2) for kind in ("phone", "desk")]
     pairs = "alice bob, bob alice, bob carol, carol bob"
     return {
-        "users": "bob", "members": "team bob, crew bob", "groups": "team, crew", "auth_tokens": "bob-1, bob-2",
+        "users": "bob", "removed_names": "user bob", "members": "team bob, crew bob", "groups": "team, crew", "auth_tokens": "bob-1, bob-2",
         "blocks": pairs, "friends": pairs, "saves": attached, "subscriptions": attached, "file_uses": "user bob f",
         "marks": ", ".join(f"{place} bob" for place in KEYS),
         "receipts": ", ".join(f"{guid} bob {read} {guid}1" for guid in GROUPS for read in (0, 1)),
@@ -276,7 +276,7 @@ REMOVALS: dict[str, Step] = {
     "a group": Step(
         lambda n: n.store.removal.remove_group(n.in_group("team", ""), lambda _: ()),
         of_messages(
-            "team1", "team2", messages="team1, team2, announced1, announced2, announced3, announced4", groups="team",
+            "team1", "team2", messages="team1, team2, announced1, announced2, announced3, announced4", groups="team", removed_names="group team",
             members="team alice, team bob, team carol", bans="team dave, team erin", conversations="team",
             marks="team alice, team bob, team carol", file_uses="message team1 a, message team2 b", files="a, b",
             receipts=", ".join(f"team {uid} {read} team1" for uid in USERS for read in (0, 1)))),

@@ -20,6 +20,7 @@ from contract.older import (
     LISTS_BY_CURSOR,
     ONE_INDEX_OF_CONVERSATIONS,
     PUSH,
+    REMOVED_NAMES,
     REMOVED_SENDS,
     REPORTS_BY_CURSOR,
     REQUEST_NUMBERS,
@@ -168,6 +169,7 @@ async def test_mentions_in_an_older_database_are_counted(path):
         c.execute("CREATE INDEX mentions_by_uid ON mentions (uid, message_id)")
         undo(
             c,
+            REMOVED_NAMES,
             ISSUED_FORMS,
             REPORTS_BY_CURSOR,
             ONE_INDEX_OF_CONVERSATIONS,

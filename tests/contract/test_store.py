@@ -20,6 +20,7 @@ from contract.older import (
     LISTS_BY_CURSOR,
     ONE_INDEX_OF_CONVERSATIONS,
     PUSH,
+    REMOVED_NAMES,
     REMOVED_SENDS,
     REPORTS_BY_CURSOR,
     REQUEST_NUMBERS,
@@ -398,6 +399,7 @@ async def test_upgrade_finds_references_to_files(path):
     with contextlib.closing(sqlite3.connect(path)) as c:  # as in the earlier version
         undo(
             c,
+            REMOVED_NAMES,
             ISSUED_FORMS,
             REPORTS_BY_CURSOR,
             ONE_INDEX_OF_CONVERSATIONS,

@@ -1,4 +1,7 @@
-"""What other servers store of a deleted user a moment later is removed with the conversations that it makes, and nothing else."""
+"""What is stored of a deleted user a moment later is removed with the conversations that it makes, and nothing else.
+
+Messages are refused since then, but not if a server of a version before `removed_names` has deleted the user.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ from tailwire.server.store.postgres.store import PostgresStore
 
 
 async def without_bob(url: str) -> Neighbours:
-    """Return a store with everything in it, from which bob was just deleted with his messages."""
+    """Return a store with everything in it, from which an older server has just deleted bob with his messages."""
     clock = Clock()
     n = Neighbours(await PostgresStore.open(url, clock), clock)
     await n.fill()
     await n.store.removal.remove_user("bob", with_messages=True)
+    await n.store.database.run("DELETE FROM removed_names")
     return n
 
 

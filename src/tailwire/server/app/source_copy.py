@@ -28,9 +28,11 @@ def ordered_tables() -> list[Table]:
     """Return all tables of the store in the order in which their rows must be written.
 
     `removed_sends` comes first, then each table after those that it refers to: PostgreSQL stores no message whose muid
-    (the client's own id of a message) is in `removed_sends`.
+    (the client's own id of a message) is in `removed_sends`. `removed_names` comes last: PostgreSQL stores no further
+    message of the users in it, and their earlier ones may have been kept.
     """
-    return sorted(metadata.sorted_tables, key=lambda table: table.name != "removed_sends")
+    places = {"removed_sends": -1, "removed_names": 1}
+    return sorted(metadata.sorted_tables, key=lambda table: places.get(table.name, 0))
 
 
 class SourceCopy:

@@ -31,7 +31,8 @@ class MessageStore(Protocol):
                 a member, `act.allowed` is called to raise the reason.
 
         Raises:
-            Refused: ERR_MESSAGE_REMOVED: the sender's message with this muid was removed. If the sender is not a member
+            Refused: ERR_MESSAGE_REMOVED: the sender's message with this muid was removed. ERR_UID_NOT_FOUND,
+                ERR_GUID_NOT_FOUND: the sender or the receiver was removed meanwhile. If the sender is not a member
                 and the message is not stored: ERR_GUID_NOT_FOUND, what `act.allowed` raises, or ERR_NOT_A_MEMBER.
         """
 

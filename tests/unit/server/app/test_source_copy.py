@@ -123,7 +123,7 @@ def test_copy_is_private_and_removed_when_it_is_closed(file: Path):
         live.execute("BEGIN EXCLUSIVE")  # nothing holds the file any longer
 
 
-def test_table_of_removed_sends_is_copied_before_the_table_of_messages():
+def test_messages_are_copied_after_the_removed_sends_and_before_the_removed_names():
     names = [table.name for table in ordered_tables()]
-    assert names.index("removed_sends") < names.index("messages")
+    assert names.index("removed_sends") < names.index("messages") < names.index("removed_names")
     assert sorted(names) == sorted(metadata.tables)

@@ -22,6 +22,7 @@ from tailwire.server.store.postgres.drafts import Entry, QueuedEvent
 from tailwire.server.store.postgres.lane import Lane
 from tailwire.server.store.postgres.request_numbers import RequestNumbers, without_step
 from tailwire.server.store.postgres.unit import Answer, Unit, Value
+from tailwire.server.store.sql import removed_names
 from tailwire.server.store.sql.connection import Connection
 
 T = TypeVar("T")
@@ -100,7 +101,9 @@ class DatabaseAccess:
         Raises:
             OvertakenError: a `require_unchanged` condition of the unit no longer holds. Nothing was written.
             Refused: ERR_REQUEST_OUTDATED, the number of the request is not higher than the stored one; ERR_UNAVAILABLE,
-                the database cannot write, or too many writes wait.
+                the database cannot write, or too many writes wait; for a unit with a message the refusals of
+                `check_names`, if a later write of the same batch removed the group or user: the unit was carried out
+                before, and what it changed was removed.
             tailwire.server.store.postgres.lane.LaneClosed: the store is closed.
         """
         number = self.numbers.take()
@@ -121,7 +124,20 @@ class DatabaseAccess:
             if number is not None:
                 number.taken = False
             raise OvertakenError
+        if draft is not None and answer.ended is None and not answer.message_id:
+            await self.check_names(draft)
+            raise OvertakenError  # another one has its name by now
         return answer if number is None else without_step(answer, place)
+
+    async def check_names(self, draft: Draft) -> None:
+        """Check that neither the sender nor the receiver of a message was removed lately.
+
+        Raises:
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND: one of them was.
+        """
+        removed = await self.reads.first_row(removed_names.REMOVED_SQL, removed_names.names_of(draft))
+        if removed is not None:
+            raise removed_names.refusal(*removed)
 
     async def decide(self, key: object, attempt: Callable[[], Awaitable[T]]) -> T:
         """Call `attempt`, again after each `OvertakenError`, and return its result.

@@ -61,8 +61,8 @@ class Placement(NamedTuple):
 
     Attributes:
         id: the id of the message; that of the earlier message if the sender has used the muid before; 0 if nothing was
-            stored, because the sender is not a member of the group, the message with this muid was removed, or the unit
-            of the draft was not carried out to its end.
+            stored, because the sender is not a member of the group, the sender, the receiver or the message with this
+            muid was removed, or the unit of the draft was not carried out to its end.
         new: True if the draft was stored now.
         predecessor_id: the id of the previous message of the conversation; 0 if there is none, or `new` is False.
     """
@@ -331,7 +331,8 @@ def _batch_of(batch: list[_Pending], row: Any) -> Batch:
         unit = entry.unit
         if unit is None or next(answers).get("ended", 0) is not None:
             continue
-        changes += [Change(ids[position - 1], kind, key) for kind, key in unit.with_message]
+        # The id of a unit's message is known even if the message was refused, as its group was removed in the batch.
+        changes += [Change(row["first"] + position - 1, kind, key) for kind, key in unit.with_message]
         for kind, key in unit.changes:
             changes.append(Change(next_id, kind, key))
             next_id += 1

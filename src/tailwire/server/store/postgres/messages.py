@@ -9,7 +9,14 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, EditedContent, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
-from tailwire.server.store.postgres.access import DatabaseAccess, new_row, stored_result, texts_of, use_files
+from tailwire.server.store.postgres.access import (
+    DatabaseAccess,
+    OvertakenError,
+    new_row,
+    stored_result,
+    texts_of,
+    use_files,
+)
 from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.drafts import Entry
 from tailwire.server.store.postgres.lane import Placement
@@ -18,6 +25,7 @@ from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.postgres.webhooks import Webhooks
 from tailwire.server.store.sql.messages import MessageRows
+from tailwire.server.store.sql.removed_names import REMOVED_SQL, names_of
 from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
 
 TABLES_OF_MESSAGES = ("reactions", "mentions", "saves", "flags", "interactions", "subscriptions", "edits")
@@ -27,6 +35,7 @@ _EDIT_SQL = """UPDATE messages SET body = :body::bytea, traits = :traits::int, e
 :by, updated_at = :now::bigint WHERE id = :id::bigint"""
 _DELETE_SQL = """UPDATE messages SET body = :body::bytea, traits = 0, deleted_at = :now::bigint, deleted_by = :by,
 updated_at = :now::bigint, pinned_at = NULL, pinned_by = NULL WHERE id = :id::bigint"""
+_NOBODY_REMOVED_SQL = f"SELECT 1 WHERE NOT EXISTS ({REMOVED_SQL})"
 _LAST_EDIT_ID = "(SELECT action_id FROM edits WHERE message_id = :id::bigint)"
 
 
@@ -59,6 +68,7 @@ class Messages(MessageRows):
                 await self._standings.group(act)
             if await self._db.first_row(IS_REMOVED_SQL, (draft.sender, draft.muid)) is not None:
                 raise Refused("ERR_MESSAGE_REMOVED")
+            await self._access.check_names(draft)
             raise Refused("ERR_NOT_A_MEMBER")
         return Stored(row, new=False)
 
@@ -121,7 +131,11 @@ class Messages(MessageRows):
 
     async def _announce(self, unit: Unit, draft: Draft) -> Stored:
         events = await self._webhooks.wanted_events(draft.events)
+        unit.run_required_first(_NOBODY_REMOVED_SQL, **names_of(draft))
         answer = await self._access.carry_out(unit, draft, events)
+        if answer.ended is not None:
+            await self._access.check_names(draft)
+            raise OvertakenError  # another one has the name by now
         self._webhooks.report_queued(events)
         self._chores.report_added()
         return stored_result(draft, answer)

@@ -22,6 +22,7 @@ from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.tokens import end_tokens
 from tailwire.server.store.postgres.unit import Unit, Value
 from tailwire.server.store.postgres.webhooks import Webhooks
+from tailwire.server.store.sql import removed_names
 from tailwire.server.store.sql.change_log import OF_CONVERSATION_CONDITION, OF_USER_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
@@ -107,6 +108,7 @@ class Removal:
             unit.run(statement.format(uid=":uid"), uid=uid)
         for table in TABLES_OF_USER:
             unit.run(f"DELETE FROM {table} WHERE uid = :uid", uid=uid)
+        self._remember(unit, "user", uid)
         unit.run("DELETE FROM blocks WHERE uid = :uid OR blocked = :uid", uid=uid)
         unit.run("DELETE FROM friends WHERE uid = :uid OR friend = :uid", uid=uid)
         self._log.remove_entries(unit, OF_USER_CONDITION, uid=uid, own=change_log.own_subject(uid))
@@ -145,6 +147,7 @@ class Removal:
             use_files(unit, "group", act.guid, (), self._access.world.seconds())
             for table in ("members", "bans", "groups"):
                 unit.run(f"DELETE FROM {table} WHERE guid = :guid", guid=act.guid)
+            self._remember(unit, "group", act.guid)
             self._webhooks.queue(unit, reported)
             unit.invalidate("group", act.guid)
             unit.invalidate(GROUP_REMOVED, act.guid)
@@ -154,6 +157,12 @@ class Removal:
             return [row["uid"] for row in answer.results[0]], stored_number(answer)
 
         return await self._access.decide(("group", act.guid), attempt)
+
+    def _remember(self, unit: Unit, kind: str, name: str) -> None:
+        # The messages of the same batch, and those that wait behind it, are not stored.
+        now = self._access.world.seconds()
+        unit.run(removed_names.REMEMBER_SQL.format(now=":now::bigint"), kind=kind, name=name, now=now)
+        unit.run(removed_names.FORGET_SQL.format(since=":since::bigint"), since=now - removed_names.KEPT_SECONDS)
 
     async def remove_conversation(
         self, conversation_id: ConversationKey, by: str = "", device: str = ""

@@ -14,6 +14,7 @@ from tailwire.server.store.sql.push_tables import (
     push_progress,
     push_tokens,
 )
+from tailwire.server.store.sql.removed_names_table import removed_names
 from tailwire.server.store.sql.removed_sends_table import removed_sends
 from tailwire.server.store.sql.request_number_table import request_numbers
 from tailwire.server.store.sql.upkeep_tables import (
@@ -384,7 +385,7 @@ __all__ = [
     "api_keys", "app", "audit", "auth_tokens", "bans", "blocks", "change_log", "chores", "conversations", "deliveries",
     "edits", "ended_tokens", "file_uses", "files", "flags", "forgotten_changes", "friends", "groups", "interactions",
     "issued_forms", "marks", "members", "mentions", "messages", "metadata", "notifications", "participants",
-    "push_mutes", "push_preferences", "push_progress", "push_tokens", "reactions", "receipts", "removed_sends",
-    "request_numbers", "restrictions", "roles", "saves", "starts", "subscriptions", "users", "webhook_states",
-    "webhooks",
+    "push_mutes", "push_preferences", "push_progress", "push_tokens", "reactions", "receipts", "removed_names",
+    "removed_sends", "request_numbers", "restrictions", "roles", "saves", "starts", "subscriptions", "users",
+    "webhook_states", "webhooks",
 ]  # fmt: skip

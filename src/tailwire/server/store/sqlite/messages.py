@@ -14,6 +14,7 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, EditedContent, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.store.sql import removed_names
 from tailwire.server.store.sql.listing import filter_parameters, list_messages
 from tailwire.server.store.sql.messages import MessageRows
 from tailwire.server.store.sql.removed_sends import IS_REMOVED_SQL
@@ -62,10 +63,11 @@ class Messages(MessageRows):
 
         Raises:
             Refused: ERR_MESSAGE_REMOVED, a message with this muid was removed; if the sender is not a member, raised by
-                `act.allowed`, or else ERR_NOT_A_MEMBER.
+                `act.allowed`; ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, one of the two was removed; ERR_NOT_A_MEMBER.
         """
-        if act is not None and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None:
-            return _find_stored(c, d, act)
+        removed = c.execute(removed_names.REMOVED_SQL, removed_names.names_of(d)).fetchone()
+        if removed or (act and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None):
+            return _find_stored(c, d, act, removed)
         if d.muid is not None and c.execute(IS_REMOVED_SQL, (d.sender, d.muid)).fetchone() is not None:
             raise Refused("ERR_MESSAGE_REMOVED")
         message_id = self._db.last_id + 1
@@ -175,11 +177,14 @@ class Messages(MessageRows):
         return self.insert(c, action(MessageRow(*c.execute(MESSAGE_SQL, {"key": message_id}).fetchone())))
 
 
-def _find_stored(c: sqlite3.Connection, d: Draft, act: GroupAct) -> Stored:
-    # The sender left, was removed, or the group was deleted meanwhile. A repeated send still returns its message.
+def _find_stored(c: sqlite3.Connection, d: Draft, act: GroupAct | None, removed: tuple[str, str] | None) -> Stored:
+    # The sender left, or one of the two ends was removed meanwhile. A repeated send still returns its message.
     row = c.execute(MESSAGE_BY_MUID_SQL, {"who": d.sender, "key": d.muid}).fetchone()
     if row is None:
-        check_group_act(c, act)
+        if act is not None:
+            check_group_act(c, act)
+        if removed is not None:
+            raise removed_names.refusal(*removed)
         raise Refused("ERR_NOT_A_MEMBER")
     return Stored(MessageRow(*row), new=False)
 

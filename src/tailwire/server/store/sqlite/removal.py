@@ -11,6 +11,7 @@ from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MemberRow, MessageRow, Trait
 from tailwire.server.ports.standing import GroupAct, GroupStanding
 from tailwire.server.ports.world import World
+from tailwire.server.store.sql import removed_names
 from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_CONVERSATION_CONDITION, OF_USER_CONDITION
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
@@ -95,6 +96,7 @@ class Removal:
             tokens = self._tokens.end(c, "uid = ?", (uid,))
             for table in TABLES_OF_USER:
                 c.execute(f"DELETE FROM {table} WHERE uid = ?", (uid,))
+            self._remember(c, "user", uid)
             for membership in memberships:
                 record_times_without(c, membership, self._world.seconds())
             for statement in FORGET_READ_STATE_SQL:
@@ -121,10 +123,17 @@ class Removal:
             self._files.use(c, "group", guid, ())
             for table in ("members", "bans", "groups"):
                 c.execute(f"DELETE FROM {table} WHERE guid = ?", (guid,))
+            self._remember(c, "group", guid)
             self._webhooks.enqueue(c, reported, None)
             return members, number
 
         return await self._db.write(remove)
+
+    def _remember(self, c: sqlite3.Connection, kind: str, name: str) -> None:
+        # Messages that wait behind this operation of the writer are not stored.
+        now = self._world.seconds()
+        c.execute(removed_names.REMEMBER_SQL.format(now=":now"), {"kind": kind, "name": name, "now": now})
+        c.execute(removed_names.FORGET_SQL.format(since="?"), (now - removed_names.KEPT_SECONDS,))
 
     async def remove_conversation(
         self, conversation_id: ConversationKey, by: str = "", device: str = ""

@@ -95,7 +95,7 @@ async def open_lane(*answers: Any) -> tuple[Lane, list[PlayedConnection]]:
 
 
 async def test_changes_without_a_message_have_ids_after_those_of_the_messages_of_their_batch():
-    lane, _ = await open_lane(row([5, -3, 6], 5, 9, '[{"ended":2},{"ended":null},{"ended":null}]'))
+    lane, _ = await open_lane(row([5, -3, 7], 5, 10, '[{"ended":2},{"ended":null},{"ended":null}]'))
     lane.observer = observer = Observer()
     ended, two, announced = Unit(), Unit(), Unit()
     ended.invalidate("user", "x")
@@ -110,8 +110,8 @@ async def test_changes_without_a_message_have_ids_after_those_of_the_messages_of
     ]  # fmt: skip
     first, again, *_ = await asyncio.gather(*futures)
     assert [(placed.id, placed.new) for placed in (first, again)] == [(5, True), (3, False)]
-    changes = (Change(6, "member", "g/bob"), Change(8, "user", "y"), Change(9, "group", "z"))
-    assert observer.happened == [Batch(5, 9, [5, 6], changes), "answered"]
+    changes = (Change(7, "member", "g/bob"), Change(8, "user", "y"), Change(9, "group", "z"))
+    assert observer.happened == [Batch(5, 10, [5, 7], changes), "answered"]
     await lane.close()
 
 
