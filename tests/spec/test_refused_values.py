@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 
 import pytest
 
 from harness import Stage
 from rest import Rest
+from tailwire.server.rest.operations import choices_of
 
 HOOK = {"name": "H", "webhookUrl": "https://receiver.example/hook", "triggers": ["message_sent"]}
 
 
 def webhook_secret(count: int) -> str:
     return "whsec_" + base64.b64encode(b"x" * count).decode()
+
+
+async def test_query_value_that_the_document_does_not_name_is_refused(stage: Stage):
+    async with Rest(stage) as rest:
+        tried = 0
+        for operation in stage.server.parts.api.operations:
+            for name in choices_of(operation.query) if operation.query else ():
+                path = operation.path.format_map(defaultdict(lambda: "1"))
+                error = await rest.refused("ERR_BAD_REQUEST", operation.method, f"{path}?{name}=bogus")
+                assert error["details"][name].startswith("Use ")
+                tried += 1
+        assert tried > 15
+
+
+async def test_lists_are_sorted_as_asked_for_in_any_case(stage: Stage):
+    async with Rest(stage) as rest:
+        for path in ("/users?sortOrder=DESC", "/users?sortBy=NAME&sortOrder=desc"):
+            assert [user["uid"] for user in await rest("GET", path)] == ["carol", "bob", "alice"]
 
 
 async def test_app_has_at_most_twenty_five_keys(stage: Stage):

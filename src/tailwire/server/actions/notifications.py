@@ -14,7 +14,7 @@ from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.conversations import ConversationKey, group_in, key_of, other_in
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.push import Composer, Notification
-from tailwire.server.ports.push_records import NOTIFICATION_TIMES, MuteRow, NotificationRow, PushTokenRow
+from tailwire.server.ports.push_records import MuteRow, NotificationRow, PushTokenRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
@@ -287,12 +287,7 @@ class Notifications:
             uid: the user whose notifications to return; "" for all users.
             position: the values of the last notification that was read by which they are ordered; () to begin.
             limit: how many to return at most.
-
-        Raises:
-            Refused: ERR_BAD_REQUEST: the status is not one of these.
         """
-        if status not in NOTIFICATION_TIMES:
-            raise Refused("ERR_BAD_REQUEST", {"status": f"Use {', '.join(NOTIFICATION_TIMES)}."})
         return await self._store.notifications.list_after(status, uid, position, limit)
 
     async def delivery(self, notification_id: str) -> tuple[NotificationRow, Notification | None]:

@@ -60,8 +60,6 @@ class ConnectionRoutes:
 
     async def _list(self, call: Call) -> dict[str, Any]:
         q: ConnectionQuery = call.query
-        if q.state not in ("live", "ended"):
-            raise Refused("ERR_BAD_REQUEST", {"state": "Use live or ended."})
         find = self._connections.open_newest_first if q.state == "live" else self._connections.ended_newest_first
         rows = find(uid=q.uid.lower(), before_number=q.before, limit=q.limit + 1)
         page = rows[: q.limit]

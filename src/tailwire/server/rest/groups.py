@@ -192,8 +192,6 @@ class GroupRoutes:
 
 def _filter(call: Call) -> MemberFilter:
     q: BanQuery = call.query
-    if q.status not in ("", "online", "available", "offline"):
-        raise Refused("ERR_BAD_REQUEST", {"status": "Use available, online or offline."})
     return MemberFilter(
         guid=call.params["guid"],
         search=q.search_key,

@@ -147,7 +147,7 @@ class NotificationRoutes:
 
     async def _list_deliveries(self, call: Call) -> dict[str, Any]:
         q: shapes.PushDeliveriesQuery = call.query
-        order = Order(q.status, {NOTIFICATION_TIMES.get(q.status, ""): int, "id": int})
+        order = Order(q.status, {NOTIFICATION_TIMES[q.status]: int, "id": int})
         position = order.position_in(q.cursor)
         rows = await self._notifications.deliveries(q.status, q.uid.lower(), position, q.limit + 1)
         return order.page(rows, q.limit, _delivery_payload)

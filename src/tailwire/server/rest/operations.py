@@ -112,10 +112,15 @@ class Operation:
 def read_query(query: bytes, kind: type[Q]) -> Q:
     """Decode a query string to an instance of a type. Lists are comma-separated.
 
+    A field that the OpenAPI document describes by an enum takes its values in any case, and no others.
+
     Raises:
         Refused: ERR_BAD_REQUEST, the query is invalid; details name the field, and what is wrong.
     """
     found: dict[str, Any] = dict(pairs_of(query))
+    for name, choices in choices_of(kind).items():
+        if name in found:
+            found[name] = _chosen(name, choices, found[name])
     for name in lists_of(kind):
         if name in found:
             found[name] = [word for word in found[name].split(",") if word][:MAX_LIST_ITEMS]
@@ -126,7 +131,17 @@ def read_query(query: bytes, kind: type[Q]) -> Q:
         raise Refused("ERR_BAD_REQUEST", {where.rstrip("`") or "query": f"{what}."}) from e
 
 
+def _chosen(name: str, choices: Mapping[str, str], value: str) -> str:
+    # Returns a value as the enum spells it: the vendor's JavaScript SDK sends `createdAt` in lower case.
+    found = choices.get(value.lower())
+    if found is None:
+        *others, last = choices.values()
+        raise Refused("ERR_BAD_REQUEST", {name: f"Use {', '.join(others)} or {last}."})
+    return found
+
+
 _LISTS: dict[type, tuple[str, ...]] = {}
+_CHOICES: dict[type, dict[str, dict[str, str]]] = {}
 
 
 def lists_of(kind: type) -> tuple[str, ...]:
@@ -135,6 +150,22 @@ def lists_of(kind: type) -> tuple[str, ...]:
     if known is None:
         fields = msgspec.structs.fields(kind)
         known = _LISTS[kind] = tuple(f.encode_name for f in fields if str(f.type).startswith(("list", "tuple")))
+    return known
+
+
+def choices_of(kind: type) -> Mapping[str, Mapping[str, str]]:
+    """Return the fields of a query type that have an enum, as they are spelled in a query string.
+
+    Returns:
+        For each field, the values of its enum by their lower-case forms, in its order.
+    """
+    known = _CHOICES.get(kind)
+    if known is None:
+        known = _CHOICES[kind] = {}
+        for field in msgspec.structs.fields(kind):
+            for meta in getattr(field.type, "__metadata__", ()):
+                if values := (meta.extra_json_schema or {}).get("enum"):
+                    known[field.encode_name] = {value.lower(): value for value in values}
     return known
 
 

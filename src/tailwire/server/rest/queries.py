@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
-from tailwire.server.actions.relations import DIRECTIONS
 from tailwire.server.rest.cursors import Cursor
 
 Size = Annotated[int, msgspec.Meta(ge=1, le=1000, description="The number of entries on a page.")]
@@ -17,11 +16,14 @@ Affix = Annotated[
     str, msgspec.Meta(description="Whether to read on after the cursor (append) or before it (prepend).",
                       extra_json_schema={"enum": ["append", "prepend"]})
 ]  # fmt: skip
+UserField = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["name", "uid", "createdAt", "status"]})]
+GroupField = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["name", "guid", "createdAt"]})]
 SortOrder = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["asc", "desc"]})]
 Presence = Annotated[
     str, msgspec.Meta(description="Only users with this presence.",
                       extra_json_schema={"enum": ["available", "online", "offline"]})
 ]  # fmt: skip
+BlockDirection = Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["blockedByMe", "hasBlockedMe", "both"]})]
 SearchKey = Annotated[str, msgspec.Meta(description="Text to search for.")]
 
 
@@ -76,7 +78,7 @@ class UserQuery(Cursored, rename="camel", kw_only=True):
     hide_blocked_users: bool = False
     only_deactivated: bool = False
     with_deactivated: bool = False
-    sort_by: str = "name"
+    sort_by: UserField = "name"
     sort_order: SortOrder = "asc"
 
 
@@ -92,7 +94,7 @@ class GroupQuery(Cursored, rename="camel", kw_only=True):
     with_tags: bool = False
     updated_at: Timestamp = 0
     affix: Affix = "append"
-    sort_by: str = "name"
+    sort_by: GroupField = "name"
     sort_order: SortOrder = "asc"
 
 
@@ -192,7 +194,9 @@ class ReactionQuery(Paged, kw_only=True):
 class BlockQuery(Paged, rename="camel", kw_only=True):
     """The query that selects blocked users: those whom the reader blocked, those who blocked the reader, or both."""
 
-    direction: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(DIRECTIONS)})] = "both"
+    direction: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["blockedByMe", "hasBlockedMe", "both"]})] = (
+        "both"
+    )
     search_key: SearchKey = ""
 
 

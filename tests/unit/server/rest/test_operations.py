@@ -6,7 +6,7 @@ import pytest
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rest.operations import parse, read_query
-from tailwire.server.rest.queries import MessageQuery, Paged
+from tailwire.server.rest.queries import GroupQuery, MessageQuery, Paged, UserQuery
 from tailwire.server.rest.requests import CreateAuthToken
 
 
@@ -23,6 +23,30 @@ def test_invalid_page_size_is_refused_and_its_parameter_named(value):
     with pytest.raises(Refused) as caught:
         read_query(b"per_page=" + value, Paged)
     assert "per_page" in caught.value.details
+
+
+def test_value_of_an_enum_is_read_in_any_case():
+    q = read_query(b"sortBy=createdat&sortOrder=DESC&status=Online", UserQuery)
+    assert (q.sort_by, q.sort_order, q.status) == ("createdAt", "desc", "online")
+    assert read_query(b"affix=Append", MessageQuery).affix == "append"
+    q = read_query(b"sortBy=&sortOrder=&status=", UserQuery)
+    assert (q.sort_by, q.sort_order, q.status) == ("name", "asc", "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "advice"),
+    [
+        (UserQuery, "sortBy", "Use name, uid, createdAt or status."),
+        (GroupQuery, "sortBy", "Use name, guid or createdAt."),
+        (GroupQuery, "sortOrder", "Use asc or desc."),
+        (MessageQuery, "affix", "Use append or prepend."),
+        (UserQuery, "status", "Use available, online or offline."),
+    ],
+)
+def test_value_outside_of_an_enum_is_refused_with_the_values_to_use(kind, name, advice):
+    with pytest.raises(Refused, match="ERR_BAD_REQUEST") as caught:
+        read_query(f"{name}=bogus".encode(), kind)
+    assert caught.value.details == {name: advice}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"{", b'"x"', b'{"platform":1}', b"\xff"])

@@ -43,7 +43,7 @@ class GroupRows:
     async def find(self, criteria: GroupFilter) -> tuple[list[GroupRow], int]:
         values: list[Any] = []
         condition = self._condition(criteria, values)
-        by = self._updated if criteria.updated_from else _SORTS.get(criteria.sort_by, "name")
+        by = self._updated if criteria.updated_from else _SORTS[criteria.sort_by]
         order = f"{by} {'DESC' if criteria.descending else 'ASC'}, guid"
         sql = f"SELECT {COLUMNS} FROM groups WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         count, page = f"SELECT count(*) FROM groups WHERE {condition}", [*values, criteria.limit, criteria.offset]

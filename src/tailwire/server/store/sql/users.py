@@ -46,7 +46,7 @@ class UserRows:
     async def find(self, criteria: UserFilter) -> tuple[list[UserRow], int]:
         values: list[Any] = []
         condition = self._condition(criteria, values)
-        order = f"{_SORTS.get(criteria.sort_by, 'name')} {'DESC' if criteria.descending else 'ASC'}, uid"
+        order = f"{_SORTS[criteria.sort_by]} {'DESC' if criteria.descending else 'ASC'}, uid"
         sql = f"SELECT {COLUMNS} FROM users WHERE {condition} ORDER BY {order} LIMIT ? OFFSET ?"
         count, page = f"SELECT count(*) FROM users WHERE {condition}", [*values, criteria.limit, criteria.offset]
         rows, total = await self._db.page(count, sql, values, page)
