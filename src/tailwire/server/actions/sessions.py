@@ -244,3 +244,11 @@ class Sessions:
         if owner is None or owner.uid != found.uid:
             raise self._unknown(found.token)
         return Admitted(found.uid, found.token, self._seconds_left(owner))
+
+    async def is_revoked(self, token: str) -> bool:
+        """Return whether an auth token that was valid has been revoked since.
+
+        Args:
+            token: the fingerprint of the token.
+        """
+        return await self._store.tokens.owner(token) is None

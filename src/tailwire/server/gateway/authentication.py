@@ -15,7 +15,7 @@ from tailwire.server.gateway.sockets import Socket
 from tailwire.server.limits.cooldowns import Cooldowns
 from tailwire.server.limits.failed_authentications import TOO_MANY_GUESSES, FailedAuthentications
 from tailwire.server.limits.guess_limiter import GuessLimiter
-from tailwire.server.ports.refusal import NotAuthenticated
+from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.connections import add_event
 from tailwire.server.telemetry.metrics import Metrics
@@ -75,9 +75,9 @@ class Authenticator:
         """Authenticate a socket by its auth frame, and store in it who it is and which features it has.
 
         Returns:
-            True if the socket is authenticated: the caller then calls `welcome`. Otherwise the socket was closed, after
-            a reply if the token is not valid. If a socket with this token was closed for flooding a moment ago, it is
-            not closed yet, but held (see `SocketProtocol.hold`).
+            True if the socket is authenticated: the caller then calls `confirm` and `welcome`. Otherwise the socket was
+            closed, after a reply if the token is not valid. If a socket with this token was closed for flooding a
+            moment ago, it is not closed yet, but held (see `SocketProtocol.hold`).
         """
         address = socket.address
         if self._guesses.seconds_until_allowed(address, auth.auth):
@@ -101,6 +101,23 @@ class Authenticator:
         if socket.unauthenticated_slot is not None:
             socket.unauthenticated_slot.free()
         return True
+
+    async def confirm(self, socket: Socket) -> bool:
+        """Ask once more whether the token of a socket is valid, and close the socket if it is not, or not known.
+
+        The token may have been revoked after it was read, and the revocation has closed only the sockets that were
+        known by this token then. Call this once the hub has the socket with its token: later revocations find it.
+
+        Returns:
+            Whether the token is valid.
+        """
+        try:
+            if not await self._sessions.is_revoked(socket.token):
+                return True
+            socket.close(CloseCode.NORMAL, "logged out")
+        except Refused:
+            socket.close(CloseCode.TRY_AGAIN_LATER, "the store cannot be read; reconnect later")
+        return False
 
     async def _verify(self, address: str, auth: Auth) -> Admitted | None:
         try:
@@ -131,7 +148,8 @@ class Authenticator:
     async def renew(self, socket: Socket, auth: Auth) -> None:
         """Replace the token of an authenticated socket (feature `renew`), and send its client the outcome.
 
-        If the new token is invalid or belongs to another user, the socket stays open with the old one.
+        If the new token is invalid or belongs to another user, the socket stays open with the old one. If it is revoked
+        meanwhile, the socket is closed.
         """
         address = socket.address
         admitted = (
@@ -141,6 +159,8 @@ class Authenticator:
             socket.write(auth_result(self._app_id, socket.device, "", REJECTED_BODY))
             return
         self._store_token(socket, admitted)
+        if not await self.confirm(socket):
+            return
         self._metrics.renewals += 1
         add_event(socket.history, self._loop.time(), "token renewed")
         self.welcome(socket)

@@ -268,6 +268,8 @@ class Gateway:
             return  # the socket may have closed meanwhile, and nothing would remove it from the hub
         if self._hub.add(socket):
             self._unreported.add(socket.uid)
+        if not await self._authenticator.confirm(socket):
+            return
         try:
             groups = await self._sessions.groups_of(socket.uid)
             # Messages that a group was sent before this user joined may still be on their way from another server.

@@ -36,7 +36,7 @@ class Entrance:
         loop, broker, metrics = asyncio.get_running_loop(), MemoryBroker(), Metrics()
         broker.passed = self._passed  # type: ignore[method-assign]
         others: Any = SimpleNamespace(
-            groups_of=self._read_groups, admit=self._admit, welcome=lambda socket: None, renew=None,
+            groups_of=self._read_groups, admit=self._admit, confirm=self._confirm, welcome=lambda socket: None, renew=None,
             user_came_online=self._came_online, user_went_offline=self._went_offline, listen=lambda call: None,
             socket_opened=lambda **facts: None, socket_closed=lambda **facts: None,
         )  # fmt: skip
@@ -49,6 +49,9 @@ class Entrance:
 
     async def _admit(self, socket: FakeSocket, auth: Any) -> bool:
         socket.uid = "bob"
+        return True
+
+    async def _confirm(self, socket: FakeSocket) -> bool:
         return True
 
     async def _read_groups(self, uid: str) -> dict[str, int]:
