@@ -17,10 +17,11 @@ USER = "user"
 LATE_REMOVAL, LATE_ERASURE = "late removal", "late erasure"
 """Kinds of the chore that is done `LATE_SECONDS` after a deletion, for messages that other servers stored meanwhile.
 
-The first removes the messages of the user, and erases the user from the others. The second only erases the user."""
+The first removes the messages of the user, which only servers of a version before `removed_names` store, and erases the
+user from the others. The second only erases the user."""
 LATE_SECONDS = 15
-"""How long after a user's deletion another server may still store their messages: it has cached the token, and its
-writes may wait."""
+"""How long after a user's deletion another server may still store messages that name them: it has cached the user, and
+its writes may wait."""
 _ADD_SQL = "INSERT INTO chores (kind, key, done_id, up_to, due_at) SELECT :kind, :key, 0, :last_id::bigint, 0"
 _START_AGAIN_SQL = "ON CONFLICT (kind, key) DO UPDATE SET done_id = 0, up_to = excluded.up_to, due_at = excluded.due_at"
 _UNLESS_THERE_AGAIN_SQL = "WHERE NOT EXISTS (SELECT FROM users WHERE uid = :key)"
