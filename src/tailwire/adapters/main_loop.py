@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Coroutine
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -20,7 +21,8 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
     ```
 
     The first signal cancels the coroutine, so that `async with ChatClient(…)` closes its client; a second one ends the
-    program immediately. On Windows, only Ctrl+C is handled.
+    program immediately. On Windows, only Ctrl+C is handled. In a thread other than the main one, no signal is: there the
+    coroutine runs until it ends.
 
     Args:
         main: the coroutine.
@@ -42,9 +44,10 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
                 loop.remove_signal_handler(number)  # the next signal has its default effect
             work.cancel()
 
-        with suppress(NotImplementedError):
-            for number in _SIGNALS:
-                loop.add_signal_handler(number, stop)
+        if threading.current_thread() is threading.main_thread():
+            with suppress(NotImplementedError):
+                for number in _SIGNALS:
+                    loop.add_signal_handler(number, stop)
         try:
             return await main
         except asyncio.CancelledError:

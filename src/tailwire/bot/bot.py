@@ -253,6 +253,8 @@ class Bot:
     def run(self) -> None:
         """Run the bot until SIGINT or SIGTERM. Handlers that are running then have 10 seconds to finish.
 
+        Signals reach the main thread only: in another thread, the bot runs until the program ends.
+
         If the bot cannot run, because its login is refused or another process runs it, the program ends: two lines on
         stderr say why and what to do, and the exit code is 1. The log has the traceback, at level DEBUG. Use `serve`
         for a program that handles this itself. While the server cannot be reached, the bot waits, and warns in the log.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -45,6 +46,14 @@ def test_signal_ends_the_program_quietly(number: signal.Signals):
     assert run(main()) is None
     assert steps == ["closed"]
     assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_coroutine_runs_in_a_thread_that_receives_no_signals():
+    async def result() -> int:
+        return 7
+
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(lambda: run(result())).result() == 7
 
 
 def test_error_during_shutdown_is_raised():
