@@ -15,6 +15,7 @@ from tailwire.sdk.connection.explain import describe
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.io.failures import AttemptError, cause_of_error
 from tailwire.sdk.io.http import Http
+from tailwire.sdk.io.link import host_and_port
 from tailwire.sdk.io.proxies import UnusableProxy, proxy_for
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.close_codes import CloseCode
@@ -133,10 +134,10 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
             writer.close()
             observed.append(f"port {port}")
         async with _step("settings") as observed:
-            settings = ServerSettings.from_wire(await http.ask("GET", "/settings"), secure=scheme == "https")
-            observed.append(f"WebSocket at {settings.chat_host}:{settings.chat_port}")
+            place = await _find_web_socket(http, secure=scheme == "https")
+            observed.append(f"WebSocket at {place}")
         async with _step("WebSocket") as observed:
-            address = f"{'wss' if scheme == 'https' else 'ws'}://{settings.chat_host}:{settings.chat_port}/"
+            address = f"{'wss' if scheme == 'https' else 'ws'}://{place}/"
             await (await world.open_wire(address, {CLIENT_HEADER: "doctor"}, tls)).close(CloseCode.NORMAL)
             observed.append(address)
         if app_id:
@@ -149,6 +150,15 @@ async def _examine(url: str, app_id: str, auth_key: str, ca: str) -> int:
         await http.close()
     print("all steps succeeded")
     return 0
+
+
+async def _find_web_socket(http: Http, *, secure: bool) -> str:
+    answer = await http.ask("GET", "/settings")
+    try:
+        settings = ServerSettings.from_wire(answer, secure=secure)
+    except (ValueError, AttributeError) as e:  # the latter if it is not an object
+        raise AttemptError(Cause.BAD_ANSWER, details=str(e)) from e
+    return host_and_port(settings.chat_host, settings.chat_port)
 
 
 async def _try_key(http: Http, auth_key: str) -> None:

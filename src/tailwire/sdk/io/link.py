@@ -72,6 +72,11 @@ class Link:
     round_trip: float | None = None
 
 
+def host_and_port(host: str, port: int) -> str:
+    """Return a host and a port as they are part of a URL: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+
+
 class Connector:
     """Opens authenticated sockets for one client. Caches the pass and the settings between attempts.
 
@@ -117,8 +122,7 @@ class Connector:
         """
         if self._settings is None:
             return ""
-        host, port = self._host or self._settings.chat_host, self._port or self._settings.chat_port
-        return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
+        return host_and_port(self._host or self._settings.chat_host, self._port or self._settings.chat_port)
 
     def clear_cache(self) -> None:
         """Drop the cached pass and settings, because the user or the token has changed."""
