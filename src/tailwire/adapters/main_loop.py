@@ -21,8 +21,7 @@ def run(main: Coroutine[Any, Any, T]) -> T | None:
     ```
 
     The first signal cancels the coroutine, so that `async with ChatClient(…)` closes its client; a second one ends the
-    program immediately. On Windows, only Ctrl+C is handled. In a thread other than the main one, no signal is: there the
-    coroutine runs until it ends.
+    program immediately. On Windows, only Ctrl+C is handled. In a thread other than the main one, no signal is handled.
 
     Args:
         main: the coroutine.

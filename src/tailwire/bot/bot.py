@@ -251,9 +251,7 @@ class Bot:
     # Running.
 
     def run(self) -> None:
-        """Run the bot until SIGINT or SIGTERM. Handlers that are running then have 10 seconds to finish.
-
-        Signals reach the main thread only: in another thread, the bot runs until the program ends.
+        """Run the bot until SIGINT or SIGTERM (in the main thread only). Running handlers then have 10 s to finish.
 
         If the bot cannot run, because its login is refused or another process runs it, the program ends: two lines on
         stderr say why and what to do, and the exit code is 1. The log has the traceback, at level DEBUG. Use `serve`
@@ -376,7 +374,7 @@ class Bot:
         limit = asyncio.timeout(self._handler_timeout)
         if ctx is not None:
             ctx._limit = limit
-        error = await run_handler(work, limit, self._handler_timeout)
+        error = await run_handler(work, limit, self._handler_timeout, lambda: ctx is not None and ctx.stopped)
         if isinstance(error, SystemExit | KeyboardInterrupt):
             self._exit_error = error
             self._stop()

@@ -27,7 +27,7 @@ FORCED_END_SECONDS = 0.1
 
 
 async def run_handler(
-    work: Callable[[], Awaitable[None]], limit: asyncio.Timeout, seconds: float | None
+    work: Callable[[], Awaitable[None]], limit: asyncio.Timeout, seconds: float | None, stopped: Callable[[], bool]
 ) -> BaseException | None:
     """Run a handler in a separate task until it has returned or raised, or was cancelled because its time is over.
 
@@ -35,10 +35,12 @@ async def run_handler(
         work: calls the handler.
         limit: the timeout context for the time limit. Methods of `Context` pause it while they wait for the server.
         seconds: the time limit in seconds, for the error text; None for no limit.
+        stopped: returns whether the sender has stopped a streamed reply of the handler.
 
     Returns:
-        The exception that the handler raised, or a `TimeoutError` if it used up its time. None if it returned, or was
-            cancelled because the sender stopped its streamed reply.
+        The exception that the handler raised, a `TimeoutError` if it used up its time, or a `RuntimeError` if it waited
+            for something that was cancelled. None if it returned, or was cancelled because the sender stopped its
+            streamed reply.
     """
     coroutine = _run_contained(work)
     task = asyncio.create_task(coroutine, name="tailwire bot handler")
@@ -49,17 +51,21 @@ async def run_handler(
     finally:
         if not task.done():
             await _end(task, coroutine)
-    if task.done() and not task.cancelled() and task.exception() is None:
-        return task.result()
-    return TimeoutError(f"the handler did not end within {seconds:g} seconds") if limit.expired() else None
+    ended = task.done() and not task.cancelled() and task.exception() is None
+    error = task.result() if ended else None
+    if ended and not isinstance(error, asyncio.CancelledError):
+        return error
+    if limit.expired():
+        return TimeoutError(f"the handler did not end within {seconds:g} seconds")
+    if error is None or stopped():
+        return None
+    return RuntimeError("the handler waited for something that was cancelled").with_traceback(error.__traceback__)
 
 
 async def _run_contained(work: Callable[[], Awaitable[None]]) -> BaseException | None:
-    # Only a cancellation may escape: any other exception would end the conversation's task or the event loop.
+    # Nothing may escape: an exception would end the conversation's task or the event loop.
     try:
         await work()
-    except asyncio.CancelledError:
-        raise
     except BaseException as error:  # noqa: BLE001
         return error
     return None

@@ -7,7 +7,7 @@ import logging
 
 import pytest
 
-from tailwire import AppSettingsBuilder
+from tailwire import AppSettingsBuilder, ReactionChanged
 from tailwire.bot import Bot, Context, queues
 from tailwire.bot.bot import MAX_MISSED_MESSAGES
 from tailwire.sdk.listeners import registry
@@ -59,6 +59,35 @@ def test_handler_that_ignores_cancellation_is_closed(caplog):
         assert chat.say("next") == ["re next"]
     assert errors == [TimeoutError]
     assert "ended by force" in caplog.text
+
+
+def test_handler_that_waits_for_something_cancelled_has_failed(caplog):
+    bot, errors = a_bot(), []
+
+    async def wait_for_a_cancelled_task() -> None:
+        task = asyncio.create_task(asyncio.sleep(60))
+        task.cancel()
+        await task
+
+    @bot.on_message
+    async def answer(ctx: Context) -> None:
+        await wait_for_a_cancelled_task()
+
+    @bot.on_event(ReactionChanged)
+    async def reacted(event: ReactionChanged) -> None:
+        await wait_for_a_cancelled_task()
+
+    @bot.on_error
+    async def failed(ctx: Context, error: Exception) -> None:
+        errors.append(repr(error))
+
+    with bot_test(bot) as chat, caplog.at_level(logging.ERROR, "tailwire.bot"):
+        chat.react(chat.post("hi"), "👍")
+        chat.wait(1)
+    text = "the handler waited for something that was cancelled"
+    assert errors == [f"RuntimeError('{text}')"]
+    assert caplog.text.count(f"RuntimeError: {text}") == 2
+    assert [r.exc_info[2].tb_frame.f_code.co_name for r in caplog.records] == ["answer", "reacted"]
 
 
 class Odd(BaseException):
