@@ -318,3 +318,36 @@ def test_post_tk_raises_after_its_window_is_destroyed(display: str, monkeypatch:
     root.destroy()
     with pytest.raises(RuntimeError, match="window is gone"):
         post(lambda: None)
+
+
+class WithoutFileHandlers:
+    """The interpreter of Tk as on Windows, where it watches no files."""
+
+    def __init__(self, tk: object) -> None:
+        self._tk = tk
+
+    def __getattr__(self, name: str) -> object:
+        if name == "createfilehandler":
+            raise AttributeError(name)
+        return getattr(self._tk, name)
+
+
+@pytest.mark.gui
+@pytest.mark.parametrize("way", ["watched", "polled"])
+def test_post_tk_with_a_widget_lasts_as_long_as_its_window(display: str, monkeypatch: pytest.MonkeyPatch, way: str):
+    tkinter = pytest.importorskip("tkinter")
+    from tailwire.sync import post_tk
+
+    monkeypatch.setenv("DISPLAY", display)
+    root = tkinter.Tk()
+    root.withdraw()
+    widget, ran = tkinter.Frame(root), list[int]()
+    if way == "polled":
+        widget.tk = WithoutFileHandlers(widget.tk)
+    post = post_tk(widget)
+    widget.destroy()
+    post(lambda: ran.append(1))
+    until(lambda: root.update() or ran)
+    root.destroy()
+    with pytest.raises(WindowGone):
+        post(lambda: None)

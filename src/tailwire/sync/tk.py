@@ -53,12 +53,13 @@ def _watching_post(root: Any) -> Post:
 
 
 def _polling_post(root: Any) -> Post:
+    window = root.winfo_toplevel()  # the timer of a widget ends with the widget
     waiting: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
     closed, timer = False, ""
 
     def poll() -> None:
         nonlocal timer
-        timer = root.after(POLL_MILLISECONDS, poll)
+        timer = window.after(POLL_MILLISECONDS, poll)
         call_waiting(waiting)
 
     def post(function: Callable[[], None]) -> None:
@@ -69,9 +70,9 @@ def _polling_post(root: Any) -> Post:
     def end() -> None:
         nonlocal closed
         closed = True
-        root.after_cancel(timer)
+        window.after_cancel(timer)
 
-    timer = root.after(POLL_MILLISECONDS, poll)
+    timer = window.after(POLL_MILLISECONDS, poll)
     _at_the_end(root, end)
     return post
 
