@@ -16,7 +16,7 @@ import pytest
 from postgres.writing import draft
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
-from tailwire.server.store.postgres import processes, starting, upkeep
+from tailwire.server.store.postgres import change_log, processes, starting, upkeep
 from tailwire.server.store.postgres.store import PostgresStore
 
 EXPIRE_ALL = "UPDATE processes SET until = clock_timestamp() - interval '1 second'"
@@ -281,6 +281,55 @@ async def test_old_batches_and_changes_are_removed(postgres_url):
     await store.database.run("UPDATE changes SET at = at - interval '2 minutes'")
     await store.upkeep.clean()
     assert await store.database.rows("SELECT 1 FROM changes") == []
+    await store.close()
+
+
+async def test_lease_is_renewed_while_a_cleanup_takes_long_and_there_is_one_cleanup_at_a_time(
+    postgres_url, monkeypatch
+):
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "TURNS_PER_CLEANUP", 1)
+    begun, renewed = [0], [0]
+    cleaned = asyncio.Event()
+
+    async def clean() -> None:
+        begun[0] += 1
+        await cleaned.wait()
+
+    async def count() -> None:
+        renewed[0] += 1
+
+    async def reach(counter: list[int], number: int) -> None:
+        async with asyncio.timeout(20):
+            while counter[0] < number:
+                await asyncio.sleep(0)
+
+    store = await PostgresStore.open(postgres_url, World())
+    store.upkeep.on_cleanup(clean)
+    store.upkeep.on_renewed(count)
+    await reach(begun, 1)
+    await reach(renewed, renewed[0] + 5)
+    assert begun == [1]
+    cleaned.set()
+    await reach(begun, 2)
+    cleaned.clear()
+    await reach(begun, begun[0] + 1)
+    await store.close()  # during a cleanup
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("tailwire store")]
+
+
+async def test_old_entries_of_the_change_log_are_removed_in_a_bounded_number_of_steps(postgres_url, monkeypatch):
+    monkeypatch.setattr(change_log, "STEPS_PER_CLEANUP", 2)
+    store = await PostgresStore.open(postgres_url, World())
+    await store.database.run(
+        "INSERT INTO change_log (subject, key, after_id, kind, uid, device, to_uid, message_id, detail, since_id, at)"
+        " SELECT 'u/a/b', CAST(i AS text), 0, 'pinned', 'a', '', '', 0, '', 0, 1 FROM generate_series(1, 4500) AS i"
+    )
+    left = []
+    for _ in range(3):
+        await store.upkeep.clean()
+        left += await store.database.rows("SELECT count(*) FROM change_log")
+    assert [count for (count,) in left] == [2500, 500, 0]
     await store.close()
 
 

@@ -133,7 +133,7 @@ def install(patch: pytest.MonkeyPatch, folder: Path, url: str) -> ConnectionThre
         await start(server)
         if server in killed and server.parts is not None:
             killed.remove(server)
-            await server.parts.store.upkeep._run_once(clean=False)  # takes over from the killed process
+            await server.parts.store.upkeep._renew()  # takes over from the killed process
 
     async def kill_on_postgres(server: VirtualServer) -> None:
         process = server.parts.store.lane.process if server.parts is not None else 0

@@ -18,6 +18,7 @@ from tailwire.server.store.sql.change_log import (
     values_of,
 )
 
+STEPS_PER_CLEANUP = 100
 _BIGINT_COLUMNS = {"after_id", "message_id", "since_id", "at"}
 _TARGET_SQL = f"INSERT INTO change_log ({', '.join(COLUMNS)})"
 UPSERT = "ON CONFLICT (subject, key) DO UPDATE SET number = excluded.number, " + ", ".join(
@@ -143,12 +144,15 @@ class ChangeLog(ChangeLogRows):
         unit.run(f"DELETE FROM change_log WHERE {which}", **values)
 
     async def clean(self) -> None:
-        """Remove all entries beyond `max_age` and `max_entries`, step by step."""
+        """Remove entries beyond `max_age` and `max_entries`, oldest first, in at most `STEPS_PER_CLEANUP` steps.
+
+        Each step removes at most `ROWS_PER_CLEANUP` entries in a transaction of its own.
+        """
         bounds: dict[str, Any] = {
             "before": self._access.world.seconds() - self.max_age,
             "below": await self.newest_number() - self.max_entries,
         }
-        while True:
+        for _ in range(STEPS_PER_CLEANUP):
             number, after_id = await self._db.first_row(OLD_SQL, bounds)
             if number is None:
                 return

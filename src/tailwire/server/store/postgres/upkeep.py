@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.store.postgres.connecting import UNUSABLE
@@ -28,6 +29,8 @@ _FORGET_CHANGES_SQL = """DELETE FROM changes WHERE ctid IN
 class Upkeep:
     """Renews the lease of this process in a task, and removes old records after every `TURNS_PER_CLEANUP` renewals.
 
+    A cleanup has a task of its own, because it may take longer than the lease lasts. There is one at a time.
+
     Attributes:
         cleans: returns whether this process removes old records, which only one of several servers should do; by
             default True.
@@ -42,6 +45,7 @@ class Upkeep:
         self._on_cleanup: list[Callable[[], Awaitable[None]]] = []
         self._on_renewed: list[Callable[[], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
+        self._cleanup: asyncio.Task[bool] | None = None
 
     def start(self) -> None:
         """Start the task that renews the lease and removes old records."""
@@ -60,22 +64,33 @@ class Upkeep:
         while True:
             await asyncio.sleep(self._pause)
             turn += 1
-            try:
-                await self._run_once(clean=turn % TURNS_PER_CLEANUP == 0)
-            except (*UNUSABLE, Refused) as e:
-                log.debug("the store's upkeep is done later: %s", e)
-            except (LaneClosed, DatabaseClosed):
+            if await self._is_closed_after(self._renew):
                 return
-            except Exception:  # noqa: BLE001 - without renewals this process would be declared dead
-                log.exception("the store's upkeep failed")
+            if turn % TURNS_PER_CLEANUP == 0 and self.cleans():
+                self._start_cleanup()
 
-    async def _run_once(self, *, clean: bool) -> None:
+    def _start_cleanup(self) -> None:
+        if self._cleanup is None or self._cleanup.done():
+            cleanup = self._is_closed_after(self.clean)
+            self._cleanup = asyncio.get_running_loop().create_task(cleanup, name="tailwire store cleanup")
+
+    async def _is_closed_after(self, work: Callable[[], Awaitable[None]]) -> bool:
+        # Whether the store is closed. What fails is done again at a later turn.
+        try:
+            await work()
+        except (*UNUSABLE, Refused) as e:
+            log.debug("the store's upkeep is done later: %s", e)
+        except (LaneClosed, DatabaseClosed):
+            return True
+        except Exception:  # noqa: BLE001 - without renewals this process would be declared dead
+            log.exception("the store's upkeep failed")
+        return False
+
+    async def _renew(self) -> None:
         await self._processes.renew()
         await self._check_start()
         for call in self._on_renewed:
             await call()
-        if clean and self.cleans():
-            await self.clean()
 
     async def _check_start(self) -> None:
         starts = self._lane.starts
@@ -90,14 +105,15 @@ class Upkeep:
             await call()
 
     async def close(self) -> None:
-        """Cancel the task, and wait until it has ended."""
-        task = self._task
+        """Cancel the tasks, and wait until they have ended."""
+        tasks: list[asyncio.Task[Any]] = [task for task in (self._task, self._cleanup) if task is not None]
         self.stop()
-        if task is not None:
-            await asyncio.wait([task])
+        if tasks:
+            await asyncio.wait(tasks)
 
     def stop(self) -> None:
-        """Cancel the task, without waiting."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
+        """Cancel the tasks, without waiting."""
+        for task in (self._task, self._cleanup):
+            if task is not None:
+                task.cancel()
+        self._task = self._cleanup = None
