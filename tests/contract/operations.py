@@ -109,9 +109,9 @@ def draft_of(sender: str, place: tuple[str, str], text: str, tags: str | None = 
     body = {"data": {"text": text}}
     if tags:
         body["tags"] = json.loads(tags)
-    category = more.pop("category", "message")
+    category, type_ = more.pop("category", "message"), more.pop("type", "text")
     encoded = json.dumps(body, ensure_ascii=False).encode()
-    return Draft(key_of(sender, receiver, kind), sender, receiver, kind, category, "text", encoded, **more)
+    return Draft(key_of(sender, receiver, kind), sender, receiver, kind, category, type_, encoded, **more)
 
 
 uids, guids, names, tags = (st.sampled_from(of) for of in (UIDS, GUIDS, NAMES, TAGS))
@@ -134,7 +134,7 @@ def _message_act(side: Side, number: int, by: str) -> MessageAct:
 
 
 def announced(by: str, guid: str) -> Callable[[Any], Draft]:
-    return lambda _: draft_of(by, (guid, "group"), "", category="action", sent_at=5)
+    return lambda _: draft_of(by, (guid, "group"), "", category="action", type="groupMember", sent_at=5)
 
 
 def _action_draft(row: Any) -> Draft:
