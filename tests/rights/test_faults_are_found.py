@@ -23,7 +23,7 @@ from tailwire.server.rules import permissions
 from tailwire.server.store.sql import annotations as read_annotations
 from tailwire.server.store.sql import change_log as log_rows
 from tailwire.server.store.sql import conversations as store_conversations
-from tailwire.server.store.sql import listing
+from tailwire.server.store.sql import listing, removed_names
 from tailwire.server.store.sql import messages as read_messages
 from tailwire.server.store.sql.change_log import ChangeLogRows
 from tailwire.server.store.sqlite import annotations, removal, standings
@@ -235,6 +235,20 @@ def _membership_is_decided_before_a_message_is_stored(patch):
     patch.setattr(store_messages, "_IS_MEMBER_SQL", "SELECT 1 WHERE ? <> ?")
 
 
+def _forget_removed_names(patch):
+    patch.setattr(removed_names, "REMOVED_SQL", f"SELECT * FROM ({removed_names.REMOVED_SQL}) WHERE 0")
+
+
+def _neither_membership_nor_removal_is_looked_at_when_a_message_is_stored(patch):
+    _membership_is_decided_before_a_message_is_stored(patch)
+    _forget_removed_names(patch)
+
+
+def _join_is_decided_before_the_password_also_if_the_group_was_removed(patch):
+    _join_is_decided_before_the_password(patch)
+    _forget_removed_names(patch)
+
+
 def _groups_are_decided_on_before_the_transaction(patch):
     # The earlier standing is used for the change.
     looked = {}
@@ -305,6 +319,8 @@ PLANTS: dict[Plant, tuple[str, ...]] = {
     _join_is_decided_before_the_password: (
         "a ban while a password is checked",
         "a group that becomes private while a password is checked",
+    ),
+    _join_is_decided_before_the_password_also_if_the_group_was_removed: (
         "a group is removed while a password is checked, and created again",
     ),
     _a_change_of_a_group_is_decided_before_the_hash: (
@@ -336,8 +352,8 @@ PLANTS: dict[Plant, tuple[str, ...]] = {
     _membership_is_decided_before_a_message_is_stored: (
         "a kicked member sends",
         "a banned member sends",
-        "a send to a group that is removed",
     ),
+    _neither_membership_nor_removal_is_looked_at_when_a_message_is_stored: ("a send to a group that is removed",),
     _groups_are_decided_on_before_the_transaction: (
         "a new owner leaves",
         "a new owner is kicked",
