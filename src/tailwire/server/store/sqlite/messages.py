@@ -65,7 +65,7 @@ class Messages(MessageRows):
             Refused: ERR_MESSAGE_REMOVED, a message with this muid was removed; if the sender is not a member, raised by
                 `act.allowed`; ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, one of the two was removed; ERR_NOT_A_MEMBER.
         """
-        removed = c.execute(removed_names.REMOVED_SQL, removed_names.names_of(d)).fetchone()
+        removed = _removed_name(c, d)
         if removed or (act and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None):
             return _find_stored(c, d, act, removed)
         if d.muid is not None and c.execute(IS_REMOVED_SQL, (d.sender, d.muid)).fetchone() is not None:
@@ -175,6 +175,14 @@ class Messages(MessageRows):
 
     def _announce(self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]) -> Stored:
         return self.insert(c, action(MessageRow(*c.execute(MESSAGE_SQL, {"key": message_id}).fetchone())))
+
+
+def _removed_name(c: sqlite3.Connection, d: Draft) -> tuple[str, str] | None:
+    # The kind and the name of one of the two ends of the message that was removed meanwhile.
+    if c.execute(removed_names.ANY_SQL).fetchone() is None:
+        return None
+    found: tuple[str, str] | None = c.execute(removed_names.REMOVED_SQL, removed_names.names_of(d)).fetchone()
+    return found
 
 
 def _find_stored(c: sqlite3.Connection, d: Draft, act: GroupAct | None, removed: tuple[str, str] | None) -> Stored:
