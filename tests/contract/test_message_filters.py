@@ -129,7 +129,7 @@ class History:
         else:
             if row.conversation_id == ALICE_CAROL or row.id <= self.cleared.get(row.conversation_id, 0):
                 return False
-            after = f.newer and (f.cursor is not None or f.sent_cursor is not None)
+            after = f.newer and (f.cursor is not None or f.sent_cursor is not None) and not f.before_joining
             missed = after or f.only_updates or f.unread or f.undelivered
         if missed and row.receiver_type == "group" and row.id <= self.joined_after:
             return False
@@ -189,6 +189,7 @@ def conditions(history: History) -> list[dict[str, Any]]:
         {"mentioned": ("bob", "alice")}, {"tags": ("y", "z")}, {"not_from_blocked": True}, {"pinned": True},
         {"saved": True}, {"saved": True, "cursor": saved}, {"pinned": True, "cursor": pinned},
         {"updated_after": 46}, {"updated_after": row.sent_at, "only_updates": True}, {"cursor": row.id}, {"cursor": 0},
+        {"cursor": 0, "before_joining": True}, {"unread": True, "before_joining": True},
         {"sent_cursor": row.sent_at}, {"sent_cursor": row.sent_at, "cursor": row.id}, {"sent_cursor": row.sent_at, "cursor": ids[-1]}, {"limit": 5}, {"limit": 1}, {"newer": True}, {"since": ids[9]},
     ]  # fmt: skip
 

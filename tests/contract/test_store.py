@@ -325,8 +325,8 @@ async def test_every_pair_of_filters_can_be_combined(open_store):
         "since": 3, "newer": True, "cursor": 2, "sent_cursor": 3, "updated_after": 3, "only_updates": True,
         "receiver_type": "user", "sender": "a", "categories": ("x",), "types": ("y", "z"), "parent_id": 3,
         "hide_replies": True, "hide_deleted": True, "only_deleted": True, "hide_quoted": True, "unread": True,
-        "undelivered": True, "from_time": 1, "to_time": 2, "traits": 3, "mentioned": ("a",), "tags": ("t", "u"),
-        "not_from_blocked": True, "pinned": True, "saved": True, "search": "word", "offset": 3,
+        "undelivered": True, "before_joining": True, "from_time": 1, "to_time": 2, "traits": 3, "mentioned": ("a",),
+        "tags": ("t", "u"), "not_from_blocked": True, "pinned": True, "saved": True, "search": "word", "offset": 3,
     }  # fmt: skip
     names = [f.name for f in dataclasses.fields(MessageFilter)]
     assert set(names) == {*queries, "reader", "conversation_id", "hide_replies", "limit"}

@@ -143,6 +143,21 @@ async def test_everything_kept_about_a_user_can_be_exported(stage, tmp_path):
         assert rest.tokens["alice"] not in answer.text
 
 
+async def test_export_contains_what_a_user_wrote_in_a_group_before_they_joined_it_again(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})
+        for text in ("before", "after"):
+            await rest("POST", "/groups/g/members", as_="alice")
+            for uid in ("alice", "bob"):
+                body = {"receiver": "g", "receiverType": "group", "data": {"text": f"{uid} {text}"}}
+                await rest("POST", "/messages", as_=uid, json=body)
+            if text == "before":
+                await rest("DELETE", "/groups/g/members", as_="alice")
+        lines = (await rest.answer("GET", "/users/alice/export")).text.splitlines()
+        messages = [line["data"] for line in map(json.loads, lines) if line["kind"] == "message"]
+        assert [m["data"]["text"] for m in messages if m["category"] == "message"] == ["alice before", "alice after"]
+
+
 async def test_export_of_a_user_needs_a_known_uid_and_a_rest_key(stage):
     async with Rest(stage) as rest:
         await rest.refused("ERR_UID_NOT_FOUND", "GET", "/users/nobody/export")

@@ -57,7 +57,7 @@ class Export:
                 yield _line("group", group_payload(GroupView(found, await self._store.members.get(guid, uid))))
         for file in await self._store.files.of_user(uid):
             yield _line("file", without_none(asdict(file)))
-        criteria = MessageFilter(reader=uid, newer=True, cursor=0, limit=PAGE_SIZE)
+        criteria = MessageFilter(reader=uid, newer=True, cursor=0, before_joining=True, limit=PAGE_SIZE)
         while listed := await self._store.messages.find(criteria):
             whole = await self._store.messages.by_ids(message.id for message in listed)
             for message in whole.values():

@@ -44,6 +44,8 @@ class MessageFilter:
         unread: only messages of others that the reader has not read: those that `ConversationRow.unread` counts, which
             were not deleted and, in a group, were sent after the reader joined.
         undelivered: only messages of others that the reader has not received; in a group, those since they joined.
+        before_joining: with `newer` and a cursor: include messages in groups from before the reader joined. Otherwise
+            such a filter asks for what the reader has missed, to which they do not belong.
         from_time, to_time: only messages sent from the one to the other time, both included, in seconds since 1970.
         traits: bits of `records.Trait` that a message must have, all of them.
         mentioned: only messages that mention at least one of these uids.
@@ -74,6 +76,7 @@ class MessageFilter:
     hide_quoted: bool = False
     unread: bool = False
     undelivered: bool = False
+    before_joining: bool = False
     from_time: int | None = None
     to_time: int | None = None
     traits: int = 0

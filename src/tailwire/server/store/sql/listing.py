@@ -232,7 +232,7 @@ def _conversations_of(*, with_new: bool) -> CompoundSelect[tuple[str]]:
 
 def _is_missed(s: Any) -> bool:
     # Whether the filter is for catch-up or unread messages, rather than for looking something up.
-    after = s.newer and (s.cursor or s.sent_cursor) and not s.search
+    after = s.newer and (s.cursor or s.sent_cursor) and not s.search and not s.before_joining
     return bool(after or s.only_updates or s.unread or s.undelivered)
 
 
