@@ -22,6 +22,7 @@ _RECEIPTS = {
     ChangeKind.DELIVERED: "delivered", ChangeKind.READ: "read",
     ChangeKind.DELIVERED_TO_ALL: "deliveredToAll", ChangeKind.READ_BY_ALL: "readByAll",
 }  # fmt: skip
+_OF_ALL = (ChangeKind.DELIVERED_TO_ALL, ChangeKind.READ_BY_ALL)
 _LISTS = {ChangeKind.LIST_CHANGED: "changed", ChangeKind.LIST_REMOVED: "removed", ChangeKind.BLOCKS: "blocks"}
 
 
@@ -122,6 +123,8 @@ class ChangeFrames:
     async def _receipt(self, caller: Caller, row: ChangeRow) -> bytes | None:
         message = await self._store.messages.get(row.message_id)
         user = await self._directory.entity_if_there(row.uid, "")
+        if user is None and row.kind in _OF_ALL:  # what all others have received or read holds without that user
+            user = await self._directory.absent_entity(row.uid)
         if message is None or user is None:
             return None
         action = _RECEIPTS[ChangeKind(row.kind)]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import msgspec
 
-from tailwire.server.actions.payloads import user_payload
+from tailwire.server.actions.payloads import missing_user_payload, user_payload
 from tailwire.server.actions.raw_json import decode_object, encode
 from tailwire.server.actions.views import UserView
 from tailwire.server.ports.changes import SEEN, Change
@@ -75,6 +75,24 @@ class Directory:
             Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated.
         """
         return await self._entity(uid, with_metadata=False)
+
+    async def stored_entity_even_if_absent(self, uid: str) -> msgspec.Raw:
+        """Return a user as `stored_entity` does, or as `absent_entity` does if they were deactivated or deleted.
+
+        It is for messages that report what is done to members who are there already, or to existing messages.
+        """
+        try:
+            return await self.stored_entity(uid)
+        except Refused as e:
+            if e.code != "ERR_UID_NOT_FOUND":
+                raise
+        return await self.absent_entity(uid)
+
+    async def absent_entity(self, uid: str) -> msgspec.Raw:
+        """Return a deactivated or deleted user as JSON, without metadata. Of a deleted one, only the uid is known."""
+        row = await self._store.users.get(uid)
+        known = user_payload(UserView(replace(row, metadata=None, deactivated_at=None))) if row is not None else None
+        return msgspec.Raw(encode(known or missing_user_payload(uid)))
 
     async def _entity(self, uid: str, *, with_metadata: bool) -> msgspec.Raw:
         online = self._online(uid)

@@ -61,7 +61,7 @@ class MemberActions:
         Args:
             caller: who acts.
             action: what happens.
-            uid: the user who is acted on.
+            uid: the user who is acted on. They may have been deactivated.
             now: whole seconds since 1970.
             extras: returns further content of the message, or None if there is none.
 
@@ -69,10 +69,10 @@ class MemberActions:
             The function. It and `extras` get the group and the memberships of both users before the change.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND: one of the two users does not exist, or is deactivated.
+            Refused: ERR_UID_NOT_FOUND: the caller does not exist, or is deactivated.
         """
         by = await self._directory.stored_entity(caller.uid)
-        on = await self._directory.stored_entity(uid) if uid != caller.uid else by
+        on = await self._directory.stored_entity_even_if_absent(uid) if uid != caller.uid else by
 
         def draft(before: GroupStanding) -> Draft:
             counts = action in ("joined", "added") or before.subject is not None

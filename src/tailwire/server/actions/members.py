@@ -317,7 +317,7 @@ class Members:
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, or the code in the permission table; ERR_UID_NOT_FOUND: the user does not
-                exist, or is deactivated; ERR_ALREADY_BANNED: they are banned already.
+                exist; ERR_ALREADY_BANNED: they are banned already.
         """
 
         def check_not_banned(standing: GroupStanding) -> None:
@@ -326,7 +326,8 @@ class Members:
 
         act = self._act_on(caller, guid, uid, REMOVAL, check_not_banned)
         await self._store.standings.group(act)
-        await self._directory.user(act.subject)
+        if await self._store.users.get(act.subject) is None:
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": act.subject})
         return await self._remove(caller, act, "banned")
 
     async def unban(self, caller: Caller, guid: str, uid: str) -> bytes:

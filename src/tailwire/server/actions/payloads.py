@@ -63,6 +63,11 @@ def user_payload(view: UserView) -> dict[str, Any]:
     return fields if view.blocks is NO_BLOCKS else fields | block_flags(view.blocks)
 
 
+def missing_user_payload(uid: str) -> dict[str, Any]:
+    """Return the JSON form of a user who no longer exists: only the uid is left, also as the name."""
+    return {"uid": uid, "name": uid, "status": "offline"}
+
+
 def block_flags(blocks: Blocks) -> dict[str, Any]:
     """Return the fields that report the blocks between a user and the reader; {} if neither has blocked the other."""
     mine, theirs = blocks
@@ -135,7 +140,7 @@ def _partner(view: ConversationView) -> Any:
         return {"guid": partner.guid}
     flags = block_flags(view.blocks)
     if isinstance(partner, MissingUser):
-        return {"uid": partner.uid, "name": partner.uid, "status": "offline", **flags}
+        return missing_user_payload(partner.uid) | flags
     return {**decode_object(partner), **flags} if flags else partner
 
 

@@ -136,7 +136,7 @@ class Receipts:
             return
         guid, senders = stored.message.receiver, [sender for sender, *_ in stored.by_all]
         try:
-            user = await self._directory.user_entity(leaver)
+            user = await self._directory.entity_if_there(leaver, "") or await self._directory.absent_entity(leaver)
         except Refused:
             return  # the senders find it in a catch-up
         members = await self._members_then(guid, senders, stored.by_all[-1][3])
