@@ -237,7 +237,8 @@ def _change(what: str) -> Callable[..., Codes]:
 def _conversation(s: State, who: str, kind: str, other: str) -> Codes:
     if kind == "group":
         return _in_group(s, who, other, "read")[1]
-    return set() if s.exists(other) else {NO_USER}
+    # A conversation with a user who was deleted remains.
+    return set() if s.exists(other) or s.history(who, between(who, other)) else {NO_USER}
 
 
 def _clear(s: State, who: str, kind: str, other: str) -> Codes:

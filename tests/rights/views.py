@@ -222,8 +222,7 @@ def _by_id(s: State, uid: str) -> Iterator[View]:
         if len(mine) == 1:
             path = f"/messages?{ALL}&conversationId={name}"
             yield _list(s, uid, "messages by conversation", path, s.history(uid, mine[0]))
-            if s.members_of(mine[0]) >= set(mine[0][1:]) or mine[0][0] == "group":  # not with a deleted user
-                yield View("conversation by id", f"/conversations/{name}", _row(s, uid, mine[0]), read=_read_row)
+            yield View("conversation by id", f"/conversations/{name}", _row(s, uid, mine[0]), read=_read_row)
         elif not any(uid in s.members_of(place) for place in meant):
             codes = frozenset({"ERR_CONVERSATION_NOT_FOUND", "ERR_CONVERSATION_NOT_ACCESSIBLE"})
             yield View("messages by conversation", f"/messages?{ALL}&conversationId={name}", codes=codes)
@@ -253,7 +252,11 @@ def _with_user(s: State, uid: str, other: str) -> Iterator[View]:
         return
     if not s.exists(other):
         codes = frozenset({"ERR_UID_NOT_FOUND"})
-        for path in (f"/users/{other}", f"/users/{other}/messages", f"/users/{other}/conversation"):
+        yield View("a user who is gone", f"/users/{other}", codes=codes)
+        if s.history(uid, between(uid, other)):
+            yield from _one_conversation(s, uid, "user", other, between(uid, other))
+            return
+        for path in (f"/users/{other}/messages", f"/users/{other}/conversation"):
             yield View("a user who is gone", path, codes=codes)
         return
     yield from _one_conversation(s, uid, "user", other, between(uid, other))

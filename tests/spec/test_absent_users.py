@@ -13,6 +13,101 @@ async def deactivate(rest: Rest, uid: str) -> None:
     await rest("DELETE", "/users", json={"uidsToDeactivate": [uid]})
 
 
+async def leave(rest: Rest, uid: str, how: str) -> None:
+    """Deactivate a user, or delete them, so that their messages remain."""
+    if how == "deactivated":
+        await deactivate(rest, uid)
+    else:
+        await rest("DELETE", f"/users/{uid}", json={})
+
+
+async def talk(rest: Rest) -> tuple[str, str]:
+    """Have alice write to carol, and carol to alice. Return the ids of the two messages."""
+    ids = []
+    for sender, receiver in (("alice", "carol"), ("carol", "alice")):
+        body = {"receiver": receiver, "receiverType": "user", "data": {"text": f"from {sender}"}}
+        ids.append((await rest("POST", "/messages", as_=sender, json=body))["id"])
+    return ids[0], ids[1]
+
+
+async def unread_of_alice(rest: Rest) -> str:
+    """Return the number of unread messages of alice's only conversation in her list."""
+    (row,) = await rest("GET", "/conversations", as_="alice")
+    return row["unreadMessageCount"]
+
+
+@pytest.mark.parametrize("how", ["deleted", "deactivated"])
+async def test_conversation_with_an_absent_user_is_read_and_marked(stage, how):
+    async with Rest(stage) as rest:
+        mine, theirs = await talk(rest)
+        await leave(rest, "carol", how)
+        assert await unread_of_alice(rest) == "1"
+        counted = await rest("GET", "/users/carol/messages?unread=1&count=1", as_="alice")
+        assert [(row["entityId"], row["count"]) for row in counted] == [("carol", 1)]
+        assert [m["id"] for m in await rest("GET", "/users/carol/messages", as_="alice")] == [mine, theirs]
+        found = await rest("GET", "/users/carol/conversation", as_="alice")
+        assert found["conversationWith"] == {"uid": "carol", "name": "carol", "status": "offline"}
+        await rest("POST", "/users/carol/conversation/read", as_="alice", json={})
+        assert await unread_of_alice(rest) == "0"
+        await rest("DELETE", "/users/carol/conversation/read", as_="alice", json={"messageId": theirs})
+        assert await unread_of_alice(rest) == "1"
+        assert (await rest("PUT", "/users/carol/conversation", as_="alice", json={"tags": ["old"]}))["tags"] == ["old"]
+        await rest("POST", "/users/carol/conversation/pin", as_="alice")
+        assert [row["conversationId"] for row in await rest("GET", "/conversations?pinned=true", as_="alice")]
+        await rest("DELETE", "/users/carol/conversation/pin", as_="alice")
+
+
+@pytest.mark.parametrize("how", ["deleted", "deactivated"])
+@pytest.mark.parametrize("key", [{"as_": "alice"}, {"behalf": "alice"}])
+async def test_conversation_with_an_absent_user_is_deleted(stage, how, key):
+    async with Rest(stage) as rest:
+        mine, _ = await talk(rest)
+        await leave(rest, "carol", how)
+        permanently = {"deleteMessagesPermanently": True} if "behalf" in key else {}
+        await rest("DELETE", "/users/carol/conversation", **key, json=permanently)
+        assert await rest("GET", "/conversations", as_="alice") == []
+        await rest.refused("ERR_UID_NOT_FOUND", "DELETE", "/users/carol/conversation", as_="alice", json={})
+        if permanently:
+            await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{mine}", as_="alice")
+
+
+async def test_conversation_with_a_deleted_user_is_deleted_by_its_id(stage):
+    async with Rest(stage) as rest:
+        await talk(rest)
+        await leave(rest, "carol", "deleted")
+        await rest("DELETE", "/conversations/alice_user_carol", as_="alice")
+        assert await rest("GET", "/conversations", as_="alice") == []
+
+
+@pytest.mark.parametrize("how", ["deleted", "deactivated"])
+async def test_messages_with_an_absent_user_are_edited_and_deleted(stage, how):
+    async with Rest(stage) as rest:
+        mine, theirs = await talk(rest)
+        await leave(rest, "carol", how)
+        edited = await rest("PUT", f"/messages/{mine}", as_="alice", json={"data": {"text": "changed"}})
+        about = edited["data"]["entities"]["for"]["entity"]
+        assert (about["uid"], about["name"]) == ("carol", "carol" if how == "deleted" else "Carol")
+        assert "deactivatedAt" not in about
+        await rest("DELETE", f"/messages/{mine}", as_="alice")
+        await rest("DELETE", f"/messages/{theirs}", json={"permanent": True})
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "GET", f"/messages/{theirs}", as_="alice")
+        (left, *_) = await rest("GET", "/users/carol/messages", as_="alice")
+        assert (left["id"], bool(left["deletedAt"])) == (mine, True)
+
+
+@pytest.mark.parametrize("how", ["deleted", "deactivated"])
+async def test_nothing_is_sent_to_an_absent_user_and_only_participants_see_the_conversation(stage, how):
+    async with Rest(stage) as rest:
+        mine, _ = await talk(rest)
+        await leave(rest, "carol", how)
+        body = {"receiver": "carol", "receiverType": "user", "data": {"text": "again"}}
+        await rest.refused("ERR_UID_NOT_FOUND", "POST", "/messages", as_="alice", json=body)
+        await rest.refused("ERR_UID_NOT_FOUND", "POST", f"/messages/{mine}/thread", as_="alice", json=body)
+        for method, path in (("GET", "messages"), ("GET", "conversation"), ("POST", "conversation/read")):
+            more = {"json": {}} if method == "POST" else {}
+            await rest.refused("ERR_UID_NOT_FOUND", method, f"/users/carol/{path}", as_="bob", **more)
+
+
 async def make_group(rest: Rest) -> None:
     """Create a group of bob with alice, and with carol, who is deactivated."""
     await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})

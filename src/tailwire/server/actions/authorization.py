@@ -146,20 +146,27 @@ class Authorizer:
     async def conversation(self, caller: Caller, kind: str, other: str) -> ConversationKey:
         """Return the key of the caller's conversation with a user, or of the conversation of a group they may read.
 
+        The conversation with a user need not exist yet. If the user was deactivated or deleted, it has to be in the
+        caller's list, where it can still be read, marked and deleted.
+
         Args:
             caller: a participant.
             kind: `user` or `group`.
             other: the uid or guid.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated; for a group as in `group`.
+            Refused: ERR_UID_NOT_FOUND: the user does not exist, or is deactivated, and the caller has no conversation
+                with them; for a group as in `group`.
         """
         if kind == "group":
             found, _ = await self.group(caller, other, "read")
             return key_of("", found.guid, "group")
         uid = identifier(other, "uid")
-        await self._directory.user_entity(uid)
-        return key_of(caller.uid, uid, "user")
+        conversation = key_of(caller.uid, uid, "user")
+        is_there = await self._directory.entity_if_there(uid, "") is not None
+        if not is_there and await self._store.conversations.get(conversation, caller.uid, "user") is None:
+            raise Refused("ERR_UID_NOT_FOUND", {"uid": uid})
+        return conversation
 
     async def user(self, caller: Caller, uid: str, operation: UserOperation) -> str:
         """Return the normalized uid of a user, if the caller may perform an operation on them.

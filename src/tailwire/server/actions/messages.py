@@ -239,14 +239,14 @@ class Messages:
 
         Args:
             criteria: the filter, which names the conversation, or selects from all conversations of its reader.
-            uid: check that this user exists, with whom the conversation is; "" to check nothing.
+            uid: check that this user exists, or has a conversation with the caller; "" to check nothing.
             guid: check that the caller may read this group, whose conversation it is; "" to check nothing.
 
         Raises:
             Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND: there is no such user or group; ERR_NOT_A_MEMBER.
         """
         if uid:
-            await self._directory.user_entity(identifier(uid, "uid"))
+            await self._authorizer.conversation(caller, "user", uid)
         if guid:
             await self._authorizer.group(caller, guid, "read")
         if criteria.conversation_id is not None and criteria.reader:
@@ -359,7 +359,7 @@ class Messages:
         receiver_entity: Any = msgspec.Raw(b"{}")
         if row.receiver_type == "user":
             receiver = row.receiver if row.sender == caller.uid or caller.system else row.sender
-            receiver_entity = await self._directory.stored_entity(receiver)
+            receiver_entity = await self._directory.stored_entity_even_if_absent(receiver)
         else:
             receiver = row.receiver
             found = await self._store.groups.get(receiver)
