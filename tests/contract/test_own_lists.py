@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tailwire.server.ports.conversations import ConversationKey, key_of
+from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, GroupRow
-from tailwire.server.ports.standing import GroupAct
+from tailwire.server.ports.standing import GroupAct, MessageAct
 
 CHAT, TEAM = key_of("alice", "bob", "user"), key_of("", "g", "group")
 MOST = 9
@@ -59,6 +60,11 @@ async def _left(store: Any) -> ConversationKey:
     return TEAM
 
 
+async def join_again(store: Any) -> None:
+    act = GroupAct("g", "bob", "bob", lambda _: None)
+    await store.members.add(act, "participant", 9, lambda _: draft("bob", "g", "group"))
+
+
 async def _without_messages(store: Any) -> ConversationKey:
     return CHAT
 
@@ -73,12 +79,68 @@ async def test_conversation_that_is_not_in_a_users_list_is_neither_pinned_nor_ta
     before = await content(store)
     for change in (
         store.read_state.pin(key, "bob", 7, MOST),
-        store.read_state.pin(key, "bob", None, MOST),
         store.read_state.tag(key, "bob", '["y"]'),
         store.read_state.tag(key, "bob", None),
     ):
         assert await change is None
     assert await content(store) == before
+    await store.close()
+
+
+@pytest.mark.parametrize("make", NOT_IN_LIST)
+async def test_pin_of_a_conversation_that_is_not_in_the_list_is_removed(open_store, make):
+    store = await open_store()
+    key = await make(store)
+    before, was_pinned = await content(store), make in (_deleted, _left)
+    assert bool(await store.read_state.pin(key, "bob", None, MOST)) is was_pinned
+    assert (await store.read_state.get(key, "bob")).pinned_at is None
+    assert (await content(store) == before) is not was_pinned
+    assert await store.read_state.pin(key, "bob", None, MOST) == 0
+    await store.close()
+
+
+@pytest.mark.parametrize("make", [_deleted, _left])
+async def test_pin_of_a_conversation_that_is_not_in_the_list_does_not_count(open_store, make):
+    store = await open_store()
+    key = await make(store)
+    await say(store, "bob", "carol")
+    other = key_of("bob", "carol", "user")
+    assert await store.read_state.pinned_count("bob") == 0
+    assert await store.read_state.pin(other, "bob", 8, 1)
+    assert await store.read_state.pinned_count("bob") == 1
+    if make is _deleted:
+        await say(store, "alice", "bob")
+    else:
+        await join_again(store)
+    assert await store.read_state.pinned_count("bob") == 2
+    assert (await store.conversations.get(key, "bob", "user" if make is _deleted else "group")).pinned_at == 5
+    await say(store, "bob", "dave")
+    assert await store.read_state.pin(key_of("bob", "dave", "user"), "bob", 9, 2) is None
+    assert await store.read_state.pin(key, "bob", 9, 2), "it is pinned already"
+    await store.close()
+
+
+@pytest.mark.parametrize("how", ["left", "cleared"])
+async def test_saved_message_that_is_not_in_the_list_does_not_count(open_store, how):
+    store = await open_store()
+    await store.groups.add(GroupRow("g", "G", "public", owner="bob", members_count=1))
+    saved = await say(store, "bob", "g", "group")
+    first, second, third = [await say(store, "alice", "bob") for _ in range(3)]
+    annotations, anything = store.annotations, lambda _: None
+    assert await annotations.save(MessageAct(saved, "bob", anything), 5, 1)
+    assert await annotations.save(MessageAct(first, "bob", anything), 5, 1) == 0
+    if how == "left":
+        await store.members.remove(GroupAct("g", "bob", "bob", anything), lambda _: draft("bob", "g", "group"))
+    else:
+        assert await store.read_state.clear(TEAM, "bob", saved)
+    assert await store.messages.find(MessageFilter("bob", saved=True)) == []
+    assert await annotations.save(MessageAct(first, "bob", anything), 6, 1)
+    assert await annotations.save(MessageAct(second, "bob", anything), 6, 1) == 0
+    if how == "left":
+        await join_again(store)
+        assert [row.id for row in await store.messages.find(MessageFilter("bob", saved=True))] == [first, saved]
+        assert await annotations.save(MessageAct(second, "bob", anything), 7, 2) == 0
+        assert await annotations.save(MessageAct(third, "bob", anything), 7, 3)
     await store.close()
 
 

@@ -128,7 +128,8 @@ def _mark(kind: str, wanted: bool) -> Callable[..., None]:
         (kept.add if wanted else kept.discard)((who, number))
         if kind == "save":
             key = ("save", "saved" if wanted else "unsaved", number)
-            e.frames.append(ReceivedChange(key, {who} if new else set(), {who}))
+            shown = new and s.reads(who, number)  # what they can no longer read they can still remove
+            e.frames.append(ReceivedChange(key, {who} if shown else set(), {who}))
 
     return change
 

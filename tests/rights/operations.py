@@ -234,6 +234,11 @@ def _change(what: str) -> Callable[..., Codes]:
     return check
 
 
+def _unsave(s: State, who: str, number: int) -> Codes:
+    # What a user has saved they can remove, even if they can no longer read it.
+    return set() if (who, number) in s.saved else _change("save")(s, who, number)
+
+
 def _conversation(s: State, who: str, kind: str, other: str) -> Codes:
     if kind == "group":
         return _in_group(s, who, other, "read")[1]
@@ -345,7 +350,8 @@ _JUDGES: dict[str, Callable[..., Codes]] = {
     "send": _send,
     "reply": _reply,
     **{what: _change(what.removeprefix("un")) for what in (
-        "edit", "delete", "react", "unreact", "pin", "unpin", "save", "unsave", "follow", "unfollow")},
+        "edit", "delete", "react", "unreact", "pin", "unpin", "save", "follow", "unfollow")},
+    "unsave": _unsave,
     "look": lambda s, who, guid: set() if s.knows_group(who, guid) else {NO_GROUP},
     "mark read": _conversation,
     "clear": _clear,

@@ -31,9 +31,23 @@ pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptio
 A_DEAD_LINE = Plan(5, (Step(5.0, "alice-phone", "half open"), Step(60.0, "bob-phone", "say", "carol")))
 
 
+UNSEEN = [
+    (("bob-phone", "say", "alice"), ("alice-phone", "pin chat", "bob"), ("alice-phone", "delete chat", "bob"),
+     ("alice-phone", "unpin chat", "bob")),
+    (("bob-phone", "say group", None), ("alice-phone", "save", None), ("alice-phone", "transfer", "bob"),
+     ("alice-phone", "leave", None), ("alice-phone", "unsave", None)),
+]  # fmt: skip
+"""Steps in which alice unpins and unsaves what is no longer visible to this user."""
+
+
 def rule_of(plan: Plan) -> str:
     failed = fails(plan)
     return failed.rule if failed is not None else ""
+
+
+@pytest.mark.parametrize("steps", UNSEEN)
+def test_other_device_need_not_learn_that_something_unseen_was_unpinned_or_unsaved(steps):
+    simulate(Plan(5, tuple(Step(5.0, *step) for step in (*steps, ("bob-phone", "say", "carol")))))
 
 
 def test_dead_connection_that_is_detected_late_is_found(monkeypatch: pytest.MonkeyPatch):

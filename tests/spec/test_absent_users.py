@@ -31,7 +31,7 @@ async def talk(rest: Rest) -> tuple[str, str]:
 
 
 async def unread_of_alice(rest: Rest) -> str:
-    """Return the number of unread messages of alice's only conversation in her list."""
+    """Return the number of unread messages of the only conversation in the list of alice."""
     (row,) = await rest("GET", "/conversations", as_="alice")
     return row["unreadMessageCount"]
 

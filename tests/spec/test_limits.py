@@ -555,6 +555,89 @@ async def test_pinned_conversations_are_limited_in_number(stage: Stage, small_li
         assert error["details"] == {"limit": 1}
 
 
+async def write_in_group_and_leave(rest: Rest, mark: str) -> str:
+    """Have alice write in a group of bob, pin the conversation or save the message, and leave. Return the message's id."""
+    await rest("POST", "/groups", as_="bob", json={"guid": "g", "name": "G", "type": "public"})
+    await rest("PUT", "/groups/g/members", as_="bob", json={"participants": ["alice"]})
+    body = {"receiver": "g", "receiverType": "group", "data": {"text": "hello"}}
+    message_id = (await rest("POST", "/messages", as_="alice", json=body))["id"]
+    await rest("POST", mark.format(id=message_id), as_="alice")
+    await rest("DELETE", "/groups/g/members", as_="alice")
+    return message_id
+
+
+async def test_pinned_conversation_that_a_user_has_left_does_not_count_and_can_be_unpinned(stage: Stage, small_limits):
+    async with Rest(stage) as rest:
+        pin = "/groups/g/conversation/pin"
+        await write_in_group_and_leave(rest, pin)
+        body = {"receiver": "alice", "receiverType": "user", "data": {"text": "hello"}}
+        await rest("POST", "/messages", as_="bob", json=body)
+        await rest("POST", "/users/bob/conversation/pin", as_="alice")
+        await rest.refused("ERR_NOT_A_MEMBER", "POST", pin, as_="alice")
+        unpinned = await rest("DELETE", pin, as_="alice")
+        assert (unpinned["conversationId"], unpinned["conversationWith"]) == ("group_g", {"guid": "g"})
+        assert not unpinned.keys() & {"lastMessage", "pinnedAt"}
+        await rest.refused("ERR_NOT_A_MEMBER", "DELETE", pin, as_="alice")
+        await rest("PUT", "/groups/g/members", as_="bob", json={"participants": ["alice"]})
+        assert len(await rest("GET", "/conversations?pinned=true", as_="alice")) == 1
+
+
+async def test_pinned_conversation_that_a_user_has_deleted_can_be_unpinned(stage: Stage):
+    async with Rest(stage) as rest:
+        body = {"receiver": "alice", "receiverType": "user", "data": {"text": "hello"}}
+        await rest("POST", "/messages", as_="bob", json=body)
+        await rest("POST", "/users/bob/conversation/pin", as_="alice")
+        await rest("DELETE", "/users/bob/conversation", as_="alice", json={})
+        unpinned = await rest("DELETE", "/users/bob/conversation/pin", as_="alice")
+        assert unpinned["conversationWith"]["uid"] == "bob"
+        await rest.refused("ERR_CONVERSATION_NOT_ACCESSIBLE", "DELETE", "/users/bob/conversation/pin", as_="alice")
+        await rest("POST", "/messages", as_="bob", json=body)
+        (row,) = await rest("GET", "/conversations", as_="alice")
+        assert "pinnedAt" not in row
+
+
+async def test_saved_message_of_a_group_that_a_user_has_left_does_not_count_and_can_be_unsaved(
+    stage: Stage, small_limits
+):
+    async with Rest(stage) as rest:
+        left = await write_in_group_and_leave(rest, "/messages/{id}/save")
+        body = {"receiver": "alice", "receiverType": "user", "data": {"text": "hello"}}
+        kept = (await rest("POST", "/messages", as_="bob", json=body))["id"]
+        await rest("POST", f"/messages/{kept}/save", as_="alice")
+        unsaved = await rest("DELETE", f"/messages/{left}/save", as_="alice")
+        assert (unsaved["id"], unsaved["conversationId"], unsaved["data"]) == (left, "group_g", {})
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "DELETE", f"/messages/{left}/save", as_="alice")
+        await rest.refused("ERR_MESSAGE_ID_NOT_FOUND", "DELETE", "/messages/999999/save", as_="alice")
+        await rest("PUT", "/groups/g/members", as_="bob", json={"participants": ["alice"]})
+        assert [m["id"] for m in await rest("GET", "/messages?saved=1", as_="alice")] == [kept]
+
+
+async def test_saved_messages_of_a_group_return_with_the_membership(stage: Stage, small_limits):
+    async with Rest(stage) as rest:
+        saved = await write_in_group_and_leave(rest, "/messages/{id}/save")
+        assert await rest("GET", "/messages?saved=1", as_="alice") == []
+        await rest("PUT", "/groups/g/members", as_="bob", json={"participants": ["alice"]})
+        assert [m["id"] for m in await rest("GET", "/messages?saved=1", as_="alice")] == [saved]
+
+
+async def test_client_unsaves_and_unpins_what_its_user_no_longer_sees(stage: Stage):
+    alice, bob = await stage.enter("alice"), await stage.enter("bob")
+    await bob.chat.create_group(Group("team", "Team"))
+    await alice.chat.join_group("team")
+    sent = await alice.say("team", "hello", "group")
+    await alice.chat.save_message(sent.id)
+    await alice.chat.pin_conversation("team", "group")
+    live = await alice.chat.live_conversations()
+    await alice.chat.leave_group("team")
+    await stage.pass_time(2)
+    message = await alice.chat.unsave_message(sent.id)
+    assert (message.id, message.saved_at, message.conversation_id) == (sent.id, 0, "group_team")
+    conversation = await alice.chat.unpin_conversation("team", "group")
+    assert (conversation.conversation_id, conversation.pinned_at) == ("group_team", 0)
+    await stage.pass_time(2)
+    assert live.items == ()
+
+
 async def test_new_auth_token_beyond_the_limit_revokes_the_oldest(stage: Stage, small_limits):
     async with Rest(stage) as rest:
         await rest.add_users("eve")

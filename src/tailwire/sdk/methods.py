@@ -729,7 +729,7 @@ class ClientMethods(CallingClient):
             message_id: the id of a stored message.
 
         Returns:
-            The message.
+            The message, without its content if the user may no longer read it.
 
         Raises:
             CometChatException: as for `save_message`, except `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED`.
@@ -1047,14 +1047,14 @@ class ClientMethods(CallingClient):
     async def unpin_conversation(
         self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
-        """Remove the pin of a conversation.
+        """Remove the pin of a conversation, also of one that is no longer in the logged-in user's list.
 
         Args:
             conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:
-            The conversation, with `pinned_at` 0.
+            The conversation, with `pinned_at` 0. One that is no longer in the list has only its ids.
 
         Raises:
             CometChatException: as for `get_conversation`.

@@ -112,14 +112,14 @@ class ConversationCalls:
     async def unpin_conversation(
         self, conversation_with: str, conversation_type: ReceiverTypeName = ReceiverType.USER
     ) -> Conversation:
-        """Remove the pin of a conversation.
+        """Remove the pin of a conversation, also of one that is no longer in the logged-in user's list.
 
         Args:
             conversation_with: the uid of the other user, or the guid of the group.
             conversation_type: `user` or `group`.
 
         Returns:
-            The conversation, with `pinned_at` 0.
+            The conversation, with `pinned_at` 0. One that is no longer in the list has only its ids.
 
         Raises:
             CometChatException: as for `get_conversation`.
@@ -128,7 +128,8 @@ class ConversationCalls:
 
     async def _change(self, method: str, path: str, body: dict[str, list[str]] | None = None) -> Conversation:
         conversation = await self._parts.requests.fetch(conversation_from_wire, method, path, body=body)
-        self._parts.own.notify(ConversationUpdated(conversation))
+        if conversation.updated_at:  # 0 if it is no longer in the user's list
+            self._parts.own.notify(ConversationUpdated(conversation))
         return conversation
 
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:

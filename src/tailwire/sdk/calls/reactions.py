@@ -124,7 +124,7 @@ class ReactionCalls:
             message_id: the id of a stored message.
 
         Returns:
-            The message.
+            The message, without its content if the user may no longer read it.
 
         Raises:
             CometChatException: as for `save_message`, except `ERR_SAVED_MESSAGES_LIMIT_EXCEEDED`.

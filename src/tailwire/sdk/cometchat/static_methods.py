@@ -1168,7 +1168,7 @@ class StaticMethods(CurrentClient):
         on_success: OnSuccess[Conversation] = None,
         on_error: OnError = None,
     ) -> Conversation | None:
-        """Remove the pin of a conversation.
+        """Remove the pin of a conversation, also of one that is no longer in the logged-in user's list.
 
         See `ChatClient.unpin_conversation`.
         """

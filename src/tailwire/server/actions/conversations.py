@@ -20,10 +20,11 @@ from tailwire.server.actions.views import (
     MissingUser,
     UnreadView,
 )
-from tailwire.server.ports.conversations import ConversationKey, group_in, keys_with_id, other_in
+from tailwire.server.ports.conversations import ConversationKey, group_in, key_of, keys_with_id, other_in
 from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.records import ConversationRow, MemberRow
 from tailwire.server.ports.refusal import Refused
+from tailwire.server.rules.names import identifier
 
 MAX_ATTEMPTS = 20
 Write = Callable[[ConversationView], Awaitable[tuple[ConversationView, int | None]]]
@@ -227,14 +228,13 @@ class Conversations:
         newest = await self._store.notifications.newest_id()
         return await self._store.conversations.last_message_id(conversation) or min(newest, 1)
 
-    async def pin(self, caller: Caller, kind: str, other: str, *, pinned: bool) -> ConversationView:
-        """Pin a conversation to the head of the caller's list, or unpin it (`pinned` is False). Return it as changed.
+    async def pin(self, caller: Caller, kind: str, other: str) -> ConversationView:
+        """Pin a conversation to the head of the caller's list. Return it as changed.
 
         Args:
             caller: the user.
             kind: `user` or `group`.
             other: the uid of the other user, or the guid of the group.
-            pinned: whether to pin it.
 
         Raises:
             Refused: as in `get`; ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED: the caller has pinned as many as they may;
@@ -242,19 +242,49 @@ class Conversations:
         """
 
         async def write(view: ConversationView) -> tuple[ConversationView, int | None]:
-            if pinned and view.row.pinned_at is None:
+            if view.row.pinned_at is None:
                 count = await self._store.read_state.pinned_count(caller.uid)
                 if count >= self._max_pins:
                     raise Refused("ERR_PINNED_CONVERSATIONS_LIMIT_EXCEEDED", {"limit": self._max_pins})
-            at, key = self._world.seconds() if pinned else None, view.row.conversation_id
+            at, key = self._world.seconds(), view.row.conversation_id
             number = await self._store.read_state.pin(key, caller.uid, at, self._max_pins, caller.device)
             return replace(view, row=view.row._replace(pinned_at=at)), number
 
         view, number = await self._change(caller, kind, other, write)
+        self._publish_pin(caller, "pinned", view, number)
+        return view
+
+    def _publish_pin(self, caller: Caller, action: str, view: ConversationView, number: int | None) -> None:
         if number:
-            action = "pinned" if pinned else "unpinned"
             frame = self._delivery.frames.conversation_pin(caller, action, encode(conversation_payload(view)))
             self._delivery.to_own_devices(caller, frame, number)
+
+    async def unpin(self, caller: Caller, kind: str, other: str) -> ConversationView:
+        """Unpin a conversation. Return it as changed.
+
+        If the caller has pinned it and it is no longer in their list, it is unpinned as well, and returned empty.
+
+        Args:
+            caller: the user.
+            kind: `user` or `group`.
+            other: the uid of the other user, or the guid of the group.
+
+        Raises:
+            Refused: as in `get`, unless the caller has pinned it.
+        """
+        other = identifier(other, "guid" if kind == "group" else "uid")
+        key, unpin = key_of(caller.uid, other, kind), self._store.read_state.pin
+        try:
+            view = await self.get(caller, kind, other)
+        except Refused as refusal:
+            # No frame reports it, neither now nor in a catch-up: no device of the user shows the conversation.
+            if refusal.is_temporary or not await unpin(key, caller.uid, None, self._max_pins, caller.device):
+                raise
+            partner = MissingGroup(other) if kind == "group" else MissingUser(other)
+            return ConversationView(ConversationRow(caller.uid, key, 0, 0, 0, 0, 0, 0, None, None), partner)
+        number = await unpin(key, caller.uid, None, self._max_pins, caller.device)
+        view = replace(view, row=view.row._replace(pinned_at=None))
+        self._publish_pin(caller, "unpinned", view, number)
         return view
 
     async def unread_counts(

@@ -9,7 +9,7 @@ import msgspec
 from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.payloads import reaction_payload
 from tailwire.server.actions.raw_json import encode, with_field
-from tailwire.server.actions.rendering import Renderer
+from tailwire.server.actions.rendering import Renderer, envelope_of
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.views import ReactionView, ReportView
 from tailwire.server.ports.filters import Position
@@ -134,8 +134,8 @@ class Reactions:
         self._delivery.to_conversation(caller, row, frame, number)
         return await self._render_changed(row, caller.reader)
 
-    async def save(self, caller: Caller, message_id: str, *, saved: bool) -> bytes:
-        """Save a message for the caller, or remove it from their saved messages. Return the message, encoded.
+    async def save(self, caller: Caller, message_id: str) -> bytes:
+        """Save a message for the caller. Return the message, encoded.
 
         Raises:
             Refused: ERR_MESSAGE_ID_NOT_FOUND: there is no such message, or the caller may not read it;
@@ -145,17 +145,40 @@ class Reactions:
         act = self._authorizer.message_act(caller, message_id, "save", rules.check_changeable)
         row = (await self._store.standings.message(act)).message
         now = self._world.seconds()
-        if not saved:
-            number = await self._store.annotations.unsave(row.id, caller.uid, caller.device)
-        else:
-            number = await self._store.annotations.save(act, now, self._max_saves)
-            if not number:
-                raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
-        rendered = await self._render_changed(row, caller.reader, now if saved else 0)
-        if number:
-            frame = self._delivery.frames.save(caller, "saved" if saved else "unsaved", rendered)
-            self._delivery.to_own_devices(caller, frame, number)
+        number = await self._store.annotations.save(act, now, self._max_saves)
+        if not number:
+            raise Refused("ERR_SAVED_MESSAGES_LIMIT_EXCEEDED", {"limit": self._max_saves})
+        rendered = await self._render_changed(row, caller.reader, now)
+        self._delivery.to_own_devices(caller, self._delivery.frames.save(caller, "saved", rendered), number)
         return rendered
+
+    async def unsave(self, caller: Caller, message_id: str) -> bytes:
+        """Remove a message from the caller's saved messages. Return the message, encoded.
+
+        If they have saved it and can no longer read it, it is removed as well, and returned without its content.
+
+        Raises:
+            Refused: as in `save` for the message, unless they have saved it.
+        """
+        act = self._authorizer.message_act(caller, message_id, "save", rules.check_changeable)
+        try:
+            row = (await self._store.standings.message(act)).message
+        except Refused as refusal:
+            return await self._unsave_unreadable(caller, act.message_id, refusal)
+        number = await self._store.annotations.unsave(row.id, caller.uid, caller.device)
+        rendered = await self._render_changed(row, caller.reader)
+        if number:
+            self._delivery.to_own_devices(caller, self._delivery.frames.save(caller, "unsaved", rendered), number)
+        return rendered
+
+    async def _unsave_unreadable(self, caller: Caller, message_id: int, refusal: Refused) -> bytes:
+        # No frame reports it, neither now nor in a catch-up: no device of the user shows the message.
+        if refusal.is_temporary:
+            raise refusal
+        row = await self._store.messages.get(message_id)
+        if row is None or not await self._store.annotations.unsave(message_id, caller.uid, caller.device):
+            raise refusal
+        return envelope_of(row)
 
     # Threads, reports, interactions.
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from tailwire.server.actions.raw_json import decode_object, encode, with_field
+from tailwire.server.ports.conversations import id_of
 from tailwire.server.ports.records import ListedRow, MessageRow, Trait
 from tailwire.server.ports.store import Store
 from tailwire.server.telemetry.logs import log
@@ -98,6 +99,24 @@ def _with_more(row: MessageRow | ListedRow, rendered: bytes, more: dict[str, Any
 def with_quoted(rendered: bytes, quoted: MessageRow) -> bytes:
     """Return an encoded message with the field `quotedMessage`: the current version of the message that it quotes."""
     return with_field(rendered, b"quotedMessage", quoted.json())
+
+
+def envelope_of(row: MessageRow) -> bytes:
+    """Return a message, encoded, without content and whatever was added: for a user who may no longer read it."""
+    return encode(
+        {
+            "id": str(row.id),
+            "conversationId": id_of(row.conversation_id),
+            "sender": row.sender,
+            "receiver": row.receiver,
+            "receiverType": row.receiver_type,
+            "category": row.category,
+            "type": row.type,
+            "data": {},
+            "sentAt": row.sent_at,
+            "updatedAt": row.sent_at,
+        }
+    )
 
 
 def without_later(row: AnyRow) -> AnyRow:

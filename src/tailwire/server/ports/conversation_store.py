@@ -147,17 +147,17 @@ class ReadStateStore(Protocol):
             conversation_id: its key.
             uid: the user.
             at: the time of the pin, in seconds since 1970; None to unpin.
-            most: how many conversations the user may have pinned at the same time.
+            most: how many conversations in their list the user may have pinned at the same time.
             device: the device that made the change.
 
         Returns:
-            The number of the change in the change log; 0 if nothing changed; None, without any effect, if the user has
-            no such conversation or has deleted all of it, or if they have pinned `most` others. Both are checked in the
-            transaction of the change.
+            The number of the change in the change log; 0 if nothing changed; None, without any effect, if a
+            conversation is to be pinned and the user has no such conversation or has deleted all of it, or has pinned
+            `most` others. Both are checked in the transaction of the change.
         """
 
     async def pinned_count(self, uid: str) -> int:
-        """Return how many conversations a user has pinned."""
+        """Return how many conversations in their list a user has pinned."""
 
     async def receipts(self, row: MessageRow) -> list[tuple[str, int | None, int | None]]:
         """Return who has received or read a message, by uid, without its sender.

@@ -105,10 +105,10 @@ class ConversationRoutes:
         return confirmation(f"The conversation {id_of(key)} has been deleted successfully for {whom}.")
 
     async def _pin(self, call: Call) -> dict[str, Any]:
-        return conversation_payload(await self._conversations.pin(call.caller, *_kind_and_id(call), pinned=True))
+        return conversation_payload(await self._conversations.pin(call.caller, *_kind_and_id(call)))
 
     async def _unpin(self, call: Call) -> dict[str, Any]:
-        return conversation_payload(await self._conversations.pin(call.caller, *_kind_and_id(call), pinned=False))
+        return conversation_payload(await self._conversations.unpin(call.caller, *_kind_and_id(call)))
 
     async def _mark_read(self, call: Call) -> dict[str, Any]:
         return await self._mark(call, read=True)

@@ -96,10 +96,10 @@ class ReactionRoutes:
         return await self._reactions.pin(call.caller, call.params["id"], pinned=False)
 
     async def _save(self, call: Call) -> bytes:
-        return await self._reactions.save(call.caller, call.params["id"], saved=True)
+        return await self._reactions.save(call.caller, call.params["id"])
 
     async def _unsave(self, call: Call) -> bytes:
-        return await self._reactions.save(call.caller, call.params["id"], saved=False)
+        return await self._reactions.unsave(call.caller, call.params["id"])
 
     async def _follow(self, call: Call) -> dict[str, Any]:
         number = await self._reactions.follow(call.caller, call.params["id"], following=True)

@@ -136,13 +136,15 @@ def _changes(
         if row["to_uid"] not in ("", device.uid) and not (row["uid"] == device.uid and row["kind"] in _RECEIPTS):
             continue
         if row["kind"] in _LISTS:
-            if row["kind"] not in _PINS or not _is_removed_later(commits, row):
+            if row["kind"] not in _PINS or not (_is_removed_later(commits, row) or _is_unlisted(reader, cleared, row)):
                 yield _of_list(row, device.uid)._replace(since=at[row["number"]])
             continue
         sql = "SELECT deleted_at, conversation_id FROM messages WHERE id = ?"
         there = reader.execute(sql, (row["message_id"],)).fetchone()
         if there is None or row["message_id"] <= cleared.get(there[1], 0):
             continue  # removed, or in a conversation that the user has deleted for themselves
+        if row["kind"] == ChangeKind.UNSAVED and there[1] == f"g/{group}" and not _is_within(row, memberships):
+            continue  # the user could no longer read the message, which no device shows
         if there[0] is None or row["kind"] not in _FLAGS:
             yield from (owed._replace(since=at[row["number"]]) for owed in _owed(row))
 
@@ -155,6 +157,18 @@ def _is_removed_later(commits: Commits, row: dict[str, Any]) -> bool:
         and one.number > row["number"]
         for one in commits.changes
     )
+
+
+def _is_unlisted(reader: sqlite3.Connection, cleared: dict[str, int], row: dict[str, Any]) -> bool:
+    # Return whether the user had deleted the conversation before they unpinned it, and it had no new message then.
+    sql = "SELECT 1 FROM messages WHERE conversation_id = ? AND id > ? AND id <= ?"
+    since = cleared.get(row["detail"], 0)
+    return bool(since) and reader.execute(sql, (row["detail"], since, row["after_id"])).fetchone() is None
+
+
+def _is_within(row: dict[str, Any], memberships: list[Membership]) -> bool:
+    # Return whether something happened while the user was a member of the group.
+    return any(begin <= row["after_id"] and (end is None or row["after_id"] < end) for begin, end in memberships)
 
 
 def _of_list(row: dict[str, Any], uid: str) -> ExpectedChange:
@@ -180,5 +194,5 @@ def _owed(row: dict[str, Any]) -> Iterator[ExpectedChange]:
 def _concerns(row: dict[str, Any], uid: str, memberships: list[Membership], group: str) -> bool:
     subject = str(row["subject"])
     if subject == f"g/{group}":
-        return any(begin <= row["after_id"] and (end is None or row["after_id"] < end) for begin, end in memberships)
+        return _is_within(row, memberships)
     return uid in subject.split("/")[1:]

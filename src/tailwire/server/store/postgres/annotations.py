@@ -14,14 +14,14 @@ from tailwire.server.store.postgres.access import DatabaseAccess, texts_of
 from tailwire.server.store.postgres.change_log import ChangeLog, stored_number
 from tailwire.server.store.postgres.standings import Standings
 from tailwire.server.store.postgres.unit import Unit
-from tailwire.server.store.sql.annotations import AnnotationRows
+from tailwire.server.store.sql.annotations import OTHER_SAVES_SQL, AnnotationRows
 
 MAX_CACHED_SAVERS = 50_000
 _TOO_MANY_PINS = """(SELECT count(*) FROM messages WHERE conversation_id = :conversation AND pinned_at IS NOT NULL
 AND id <> :id::bigint) >= :most::bigint"""
 _PIN_SQL = """UPDATE messages SET pinned_at = :at::bigint, pinned_by = :by, updated_at = :now::bigint
 WHERE id = :id::bigint"""
-_TOO_MANY_SAVES = "(SELECT count(*) FROM saves WHERE uid = :uid AND message_id <> :id::bigint) >= :most::bigint"
+_TOO_MANY_SAVES = f"({OTHER_SAVES_SQL}) >= :most::bigint"
 _SAVE_SQL = """INSERT INTO saves (uid, message_id, saved_at) VALUES (:uid, :id::bigint, :now::bigint)
 ON CONFLICT (uid, message_id) DO UPDATE SET saved_at = excluded.saved_at"""
 _FLAG_SQL = """INSERT INTO flags (message_id, uid, reason_id, remark, at)

@@ -21,6 +21,12 @@ _FOLLOWED_FROM_CLAUSE = (
     " ELSE EXISTS (SELECT 1 FROM members g WHERE g.guid = m.receiver AND g.uid = :uid) END"
 )
 
+OTHER_SAVES_SQL = """SELECT count(*) FROM saves v JOIN messages m ON m.id = v.message_id
+LEFT JOIN marks k ON k.conversation_id = m.conversation_id AND k.uid = v.uid
+WHERE v.uid = :uid AND v.message_id <> CAST(:id AS bigint) AND m.id > coalesce(k.cleared_id, 0)
+AND (m.receiver_type = 'user' OR EXISTS (SELECT 1 FROM members g WHERE g.guid = m.receiver AND g.uid = v.uid))"""
+"""Counts the messages other than `:id` that a user has saved and that their list of saved messages shows."""
+
 
 class AnnotationRows:
     """`AnnotationStore`, without the writes that check a permission (`MessageAct`)."""

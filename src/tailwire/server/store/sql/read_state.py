@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tailwire.server.ports.change_log import ChangeKind, NewChange, own_change
-from tailwire.server.ports.conversations import ConversationKey, group_in
+from tailwire.server.ports.conversations import GROUP_KEY, ConversationKey, group_in
 from tailwire.server.ports.records import MessageRow, ReadStateRow
 from tailwire.server.store.sql.change_log import LoggedWrites
 from tailwire.server.store.sql.connection import Connection
@@ -48,7 +48,14 @@ AND (coalesce(k.cleared_id, 0) = 0 OR c.last_message_id > k.cleared_id)
 AND (EXISTS (SELECT 1 FROM participants s WHERE s.conversation_id = c.conversation_id AND s.uid = :uid)
 OR EXISTS (SELECT 1 FROM members s WHERE s.guid = :guid AND s.uid = :uid)))"""
 """The condition that `ConversationRows` lists a conversation, with the guid if it is that of a group, for a user."""
-_PINNED = "SELECT 1 FROM marks o WHERE o.uid = :uid AND o.pinned_at IS NOT NULL"
+_PINNED = f"""SELECT 1 FROM marks o JOIN conversations c ON c.conversation_id = o.conversation_id
+WHERE o.uid = :uid AND o.pinned_at IS NOT NULL AND (o.cleared_id = 0 OR c.last_message_id > o.cleared_id)
+AND (EXISTS (SELECT 1 FROM participants s WHERE s.uid = o.uid AND s.conversation_id = o.conversation_id)
+OR EXISTS (SELECT 1 FROM members s WHERE s.uid = o.uid AND s.guid = substr(o.conversation_id, {len(GROUP_KEY) + 1})))"""
+"""Selects the conversations that a user has pinned and that `ConversationRows` lists for them.
+
+What `substr` returns for the key of two users contains a separator, which no guid does.
+"""
 _MAY_BE_PINNED = (
     f"((SELECT count(*) FROM ({_PINNED}) AS n) < CAST(:most AS bigint)"
     f" OR EXISTS ({_PINNED} AND o.conversation_id = :conversation))"
@@ -112,9 +119,11 @@ class ReadStateRows:
     async def pin(
         self, conversation_id: ConversationKey, uid: str, at: int | None, most: int, device: str = ""
     ) -> int | None:
-        kind = ChangeKind.CONVERSATION_UNPINNED if at is None else ChangeKind.CONVERSATION_PINNED
-        pinned = list_change(kind, conversation_id, uid, device)
-        also = "" if at is None else f" AND {_MAY_BE_PINNED}"
+        if at is None:
+            unpinned = list_change(ChangeKind.CONVERSATION_UNPINNED, conversation_id, uid, device)
+            return await self._log.run(*column_setting("pinned_at", conversation_id, uid, None), unpinned)
+        pinned = list_change(ChangeKind.CONVERSATION_PINNED, conversation_id, uid, device)
+        also = f" AND {_MAY_BE_PINNED}"
         return await self._set_if_listed("pinned_at", conversation_id, uid, at, pinned, also, most=most)
 
     async def _set_if_listed(
@@ -132,8 +141,8 @@ class ReadStateRows:
         return await self._log.run_if(f"{_IS_SHOWN}{also}", sql, values, change)
 
     async def pinned_count(self, uid: str) -> int:
-        sql = "SELECT count(*) FROM marks WHERE uid = ? AND pinned_at IS NOT NULL"
-        return int((await self._db.rows(sql, (uid,)))[0][0])
+        sql = f"SELECT count(*) FROM ({_PINNED}) AS n"
+        return int((await self._db.first_row(sql, {"uid": uid}))[0])
 
     async def receipts(self, row: MessageRow) -> list[tuple[str, int | None, int | None]]:
         if row.receiver_type == "user":

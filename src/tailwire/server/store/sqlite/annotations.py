@@ -9,7 +9,7 @@ from tailwire.server.ports import change_log
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.records import Trait
 from tailwire.server.ports.standing import MessageAct
-from tailwire.server.store.sql.annotations import AnnotationRows
+from tailwire.server.store.sql.annotations import OTHER_SAVES_SQL, AnnotationRows
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.standings import check_message_act
@@ -44,8 +44,7 @@ class Annotations(AnnotationRows):
 
         def add(c: sqlite3.Connection) -> int:
             check_message_act(c, act)
-            sql = "SELECT count(*) FROM saves WHERE uid = ? AND message_id <> ?"
-            if c.execute(sql, (uid, message_id)).fetchone()[0] >= limit:
+            if c.execute(OTHER_SAVES_SQL, {"uid": uid, "id": message_id}).fetchone()[0] >= limit:
                 return 0
             c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
             self._db.after_commit(lambda: self._savers.add(uid))
