@@ -129,19 +129,37 @@ async def test_send_that_is_repeated_after_its_receiver_was_removed_returns_the_
     await town.store.close()
 
 
-async def test_message_to_a_removed_user_is_not_edited_because_the_edit_would_name_them(open_store):
+async def test_message_to_a_removed_user_is_edited_and_deleted_and_what_names_them_is_erased_later(open_store):
     town = await Town.open(open_store)
     sent = (await town.store.messages.add(draft("alice", "bob"))).message
     act = MessageAct(sent.id, "alice", anything)
     await town.store.removal.remove_user("bob", with_messages=False, anonymous=True)
-    announced = draft("alice", "bob", category="action")
-    with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
-        await town.store.messages.edit(
-            act, 41, lambda _: EditedContent(b'{"data":{"text":"b"}}', 0), lambda _: announced
-        )
-    with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
-        await town.store.messages.delete(act, 41, lambda _: b"{}", lambda _: announced)
-    assert await town.store.messages.get(sent.id) == sent
+    entity = b'{"data":{"entities":{"for":{"entityType":"user","entity":{"uid":"bob","name":"Bob"}}}}}'
+    announced = draft("alice", "bob", category="action")._replace(
+        type="message", body=entity
+    )  # made before, and waited
+    await town.store.messages.edit(act, 41, lambda _: EditedContent(b'{"data":{"text":"b"}}', 0), lambda _: announced)
+    deletion = await town.store.messages.delete(act, 41, lambda _: b"{}", lambda _: announced)
+    assert b"Bob" in (await town.store.messages.get(deletion.message.id)).body
+    while await town.store.chores.do_next():
+        pass
+    town.clock.now += 20
+    while await town.store.chores.do_next():
+        pass
+    assert b"Bob" not in (await town.store.messages.get(deletion.message.id)).body
+    await town.store.close()
+
+
+async def test_later_user_with_the_uid_of_a_removed_one_keeps_their_name_in_messages(open_store):
+    town = await Town.open(open_store)
+    await town.store.removal.remove_user("bob", with_messages=True)
+    await town.add_user("bob")
+    entity = b'{"data":{"entities":{"sender":{"entityType":"user","entity":{"uid":"bob","name":"Bob"}}}}}'
+    sent = (await town.store.messages.add(draft("bob", "alice")._replace(body=entity))).message
+    town.clock.now += 20
+    while await town.store.chores.do_next():
+        pass
+    assert b"Bob" in (await town.store.messages.get(sent.id)).body
     await town.store.close()
 
 

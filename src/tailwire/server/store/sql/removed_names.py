@@ -27,13 +27,15 @@ def names_of(d: Draft) -> dict[str, str]:
     """Return the values of `REMOVED_SQL` for a message.
 
     The sender of a message that reports a change of a membership does not matter: the change is made, and must be
-    announced to the members.
+    announced to the members. Nor does the receiver of one that reports an edit or a deletion: what was written to a
+    user who was deleted since can still be changed.
     """
     reports_member = d.category == "action" and d.type == "groupMember"
+    reports_change = d.category == "action" and d.type == "message"
     to_group = d.receiver_type == "group"
     return {
         "sender": "" if reports_member else d.sender,
-        "to_user": "" if to_group else d.receiver,
+        "to_user": "" if to_group or reports_change else d.receiver,
         "to_group": d.receiver if to_group else "",
     }
 

@@ -16,8 +16,11 @@ from tailwire.server.store.sqlite.database import Database
 
 ROWS_PER_STEP = 1000
 PAGES_PER_STEP = 200
-REMOVED_USER, REMOVED_WORDS, LOG = "user", "words", "log"
+REMOVED_USER, LATE_REMOVED_USER, REMOVED_WORDS, LOG = "user", "late user", "words", "log"
+LATE_SECONDS = 15
+"""How long after a deletion messages are still stored that name the user: those that were made before, and waited."""
 RETRY_LOG_AFTER_SECONDS = 1
+MAX_ID = (1 << 63) - 1
 
 _ADD_SQL = (
     "INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (?, ?, 0, ?, ?)"
@@ -85,7 +88,13 @@ class Chores:
         if chore is None or chore[0] == LOG:
             return  # done meanwhile
         kind, key, done_id, up_to = chore
-        done = _forget_user(c, key, done_id, up_to) if kind == REMOVED_USER else _forget_words(c, done_id)
+        if kind == REMOVED_USER:
+            done = _forget_user(c, key, done_id, up_to)
+        elif kind == LATE_REMOVED_USER:
+            there_again = c.execute("SELECT 1 FROM users WHERE uid = ?", (key,)).fetchone()
+            done = None if there_again else _forget_user(c, key, max(done_id, up_to), MAX_ID)
+        else:
+            done = _forget_words(c, done_id)
         if done is None:
             c.execute("DELETE FROM chores WHERE kind = ? AND key = ?", (kind, key))
             # The write-ahead log has the old content until it is written back and truncated.
@@ -99,10 +108,10 @@ def add_chore(c: sqlite3.Connection, kind: str, key: str, up_to: int, due_at: in
 
     Args:
         c: the writer's connection.
-        kind: `REMOVED_USER` erases a user from messages, `REMOVED_WORDS` erases deleted words from the full-text index,
-            and `LOG` truncates the write-ahead log.
+        kind: `REMOVED_USER` erases a user from messages, and `LATE_REMOVED_USER` from those that are newer;
+            `REMOVED_WORDS` erases deleted words from the full-text index, and `LOG` truncates the write-ahead log.
         key: the uid of the removed user; "" for the other kinds.
-        up_to: the id of the last message from which the user is erased; 0 for the other kinds.
+        up_to: the id of the last message when the user was removed; 0 for the other kinds.
         due_at: when it is to be done, in seconds since 1970; 0 for at once.
     """
     c.execute(_ADD_SQL, (kind, key, up_to, due_at))

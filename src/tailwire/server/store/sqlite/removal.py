@@ -18,7 +18,14 @@ from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
 from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL, LEAVE_GROUPS_SQL, TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
-from tailwire.server.store.sqlite.chores import REMOVED_USER, REMOVED_WORDS, Chores, add_chore
+from tailwire.server.store.sqlite.chores import (
+    LATE_REMOVED_USER,
+    LATE_SECONDS,
+    REMOVED_USER,
+    REMOVED_WORDS,
+    Chores,
+    add_chore,
+)
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.messages import TABLES_OF_MESSAGES, forget_last_edit
@@ -91,6 +98,7 @@ class Removal:
             if with_messages or anonymous:
                 c.execute("UPDATE files SET uid = '', file_name = 'file' WHERE uid = ?", (uid,))
                 add_chore(c, REMOVED_USER, uid, self._db.last_id, 0)
+                add_chore(c, LATE_REMOVED_USER, uid, self._db.last_id, self._world.seconds() + LATE_SECONDS)
             self._files.use(c, "user", uid, ())
             self._chores.report_added()
             tokens = self._tokens.end(c, "uid = ?", (uid,))

@@ -14,7 +14,8 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
-    IF NEW.receiver_type = 'user' AND EXISTS (
+    -- What was written to a user who was deleted since can still be edited and deleted.
+    IF NEW.receiver_type = 'user' AND NOT (NEW.category = 'action' AND NEW.type = 'message') AND EXISTS (
         SELECT FROM removed_names r WHERE r.kind = 'user' AND r.name = NEW.receiver
         AND NOT EXISTS (SELECT FROM users u WHERE u.uid = r.name)
     ) THEN
