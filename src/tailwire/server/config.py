@@ -132,8 +132,8 @@ class Settings:
         unused_files_after: how long an uploaded file is kept that no message, user or group has ever referred to; 0 for
             forever.
         max_pinned_messages: pinned messages of one conversation.
-        max_saved_messages: saved messages of one user.
-        max_pinned_conversations: pinned conversations of one user.
+        max_saved_messages: saved messages of one user, as far as they are listed.
+        max_pinned_conversations: pinned conversations of one user, as far as they are listed.
         token_lifetime: how long an auth token is valid after it was created; 0 until it is revoked.
         jwt_lifetime: how long the token that authenticates a WebSocket is valid.
         webhook_retry_for: how long a failed delivery of a webhook is retried, at growing intervals; 0 for only

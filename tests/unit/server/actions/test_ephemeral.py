@@ -37,7 +37,7 @@ class Stage:
                 blocks=SimpleNamespace(blocked_or_blocking=self._nobody),
                 webhooks=SimpleNamespace(any_enabled=False),
             ),
-            directory=SimpleNamespace(is_online=self.online.__contains__, forget=lambda uid: None, view=self._view),
+            directory=SimpleNamespace(is_online=self.online.__contains__, forget=lambda uid: None, public_view=self._view),
             delivery=SimpleNamespace(publish_presence=self._publish),
             world=World(), authorizer=None, sheds=lambda level: False,
         )  # fmt: skip
@@ -53,7 +53,7 @@ class Stage:
             raise self.error
         return UserRow(uid, uid, created_at=1)
 
-    async def _view(self, row: UserRow, reader: str) -> UserView:
+    def _view(self, row: UserRow) -> UserView:
         return UserView(row, online=row.uid in self.online)
 
     async def _nobody(self, uid: str) -> set[str]:
