@@ -144,6 +144,20 @@ async def test_saved_message_that_is_not_in_the_list_does_not_count(open_store, 
     await store.close()
 
 
+async def test_saved_messages_that_are_not_in_the_list_count_from_ten_times_the_limit_on(open_store):
+    store = await open_store()
+    annotations, anything = store.annotations, lambda _: None
+    for turn in range(10):
+        message_id = await say(store, "alice", "bob")
+        assert await annotations.save(MessageAct(message_id, "bob", anything), 5 + turn, 1)
+        assert await store.read_state.clear(CHAT, "bob", message_id)
+    last = await say(store, "alice", "bob")
+    assert await annotations.save(MessageAct(last, "bob", anything), 20, 1) == 0
+    assert await annotations.unsave(message_id, "bob")
+    assert await annotations.save(MessageAct(last, "bob", anything), 21, 1)
+    await store.close()
+
+
 async def test_deleted_conversation_is_pinned_and_tagged_again_after_its_next_message(open_store):
     store = await open_store()
     await _deleted(store)

@@ -207,7 +207,8 @@ class AnnotationStore(Protocol):
         """Save a message for the acting user. Return the number of the change in the change log.
 
         Returns 0, and changes nothing, if they have saved `limit` other messages already. Those that are not in their
-        list of saved messages do not count: of groups that they have left, or deleted for themselves.
+        list of saved messages do not count (of groups that they have left, or deleted for themselves), unless they have
+        saved ten times as many as `limit` in all.
 
         Raises:
             Refused: raised by `act.allowed`; or ERR_MESSAGE_ID_NOT_FOUND: there is no such message.

@@ -21,11 +21,17 @@ _FOLLOWED_FROM_CLAUSE = (
     " ELSE EXISTS (SELECT 1 FROM members g WHERE g.guid = m.receiver AND g.uid = :uid) END"
 )
 
-OTHER_SAVES_SQL = """SELECT count(*) FROM saves v JOIN messages m ON m.id = v.message_id
+MAX_HIDDEN_SHARE = 10
+OTHER_SAVES_SQL = f"""SELECT CASE WHEN count(*) >= {MAX_HIDDEN_SHARE} * CAST(:most AS bigint) THEN count(*)
+ELSE count(*) FILTER (WHERE m.id > coalesce(k.cleared_id, 0) AND (m.receiver_type = 'user'
+OR EXISTS (SELECT 1 FROM members g WHERE g.guid = m.receiver AND g.uid = v.uid))) END
+FROM saves v JOIN messages m ON m.id = v.message_id
 LEFT JOIN marks k ON k.conversation_id = m.conversation_id AND k.uid = v.uid
-WHERE v.uid = :uid AND v.message_id <> CAST(:id AS bigint) AND m.id > coalesce(k.cleared_id, 0)
-AND (m.receiver_type = 'user' OR EXISTS (SELECT 1 FROM members g WHERE g.guid = m.receiver AND g.uid = v.uid))"""
-"""Counts the messages other than `:id` that a user has saved and that their list of saved messages shows."""
+WHERE v.uid = :uid AND v.message_id <> CAST(:id AS bigint)"""
+"""Counts the messages other than `:id` that a user has saved and that their list of saved messages shows.
+
+Those that it does not show count as well if there are ten times as many in all as the limit (`:most`), so that nobody
+fills the table with messages of groups that they leave."""
 
 
 class AnnotationRows:

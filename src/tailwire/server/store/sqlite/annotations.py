@@ -44,7 +44,7 @@ class Annotations(AnnotationRows):
 
         def add(c: sqlite3.Connection) -> int:
             check_message_act(c, act)
-            if c.execute(OTHER_SAVES_SQL, {"uid": uid, "id": message_id}).fetchone()[0] >= limit:
+            if c.execute(OTHER_SAVES_SQL, {"uid": uid, "id": message_id, "most": limit}).fetchone()[0] >= limit:
                 return 0
             c.execute("INSERT OR REPLACE INTO saves VALUES (?, ?, ?)", (uid, message_id, now))
             self._db.after_commit(lambda: self._savers.add(uid))
