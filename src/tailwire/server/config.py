@@ -132,7 +132,7 @@ class Settings:
         unused_files_after: how long an uploaded file is kept that no message, user or group has ever referred to; 0 for
             forever.
         max_pinned_messages: pinned messages of one conversation.
-        max_saved_messages: saved messages of one user, as far as they are listed.
+        max_saved_messages: saved messages of one user, as far as they are listed; ten times as many in all.
         max_pinned_conversations: pinned conversations of one user, as far as they are listed.
         token_lifetime: how long an auth token is valid after it was created; 0 until it is revoked.
         jwt_lifetime: how long the token that authenticates a WebSocket is valid.
