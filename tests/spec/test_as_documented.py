@@ -111,6 +111,45 @@ async def test_restricted_feature_is_refused_to_users_of_the_role(stage):
         assert (await rest("GET", "/groups")) == []  # the app itself has no role
 
 
+async def test_role_that_may_not_reply_in_threads_is_refused_wherever_it_names_a_parent(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "r", "name": "R"})
+        await rest("PUT", "/users/bob", json={"role": "r"})
+        sent = await rest("POST", "/messages", behalf="alice", json=text("bob"))
+        await rest("POST", "/roles/r/restrictedfeatures", json={"featuresToRestrict": ["u.createMessageThread"]})
+        for name in ("parentId", "parentMessageId"):
+            reply = {**text("alice"), name: sent["id"]}
+            await rest.refused("ERR_FEATURE_RESTRICTED", "POST", "/messages", behalf="bob", json=reply)
+            fields = {k: v if isinstance(v, str) else json.dumps(v) for k, v in reply.items()}
+            refused = await rest.answer("POST", "/messages", behalf="bob", data=fields, files={"f": ("a.txt", b"a")})
+            assert refused.json()["error"]["code"] == "ERR_FEATURE_RESTRICTED"
+        path = f"/messages/{sent['id']}/thread"
+        await rest.refused("ERR_FEATURE_RESTRICTED", "POST", path, behalf="bob", json=text("alice"))
+        assert await rest("GET", path) == []
+        await rest("POST", "/messages", behalf="bob", json=text("alice"))
+        await rest("POST", "/messages", behalf="alice", json={**text("bob"), "parentId": sent["id"]})
+
+
+async def test_role_that_may_not_read_threads_is_refused_wherever_it_names_a_parent(stage):
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "r", "name": "R"})
+        await rest("PUT", "/users/bob", json={"role": "r"})
+        await rest(
+            "POST", "/groups", json={"guid": "g", "name": "G", "type": "public", "members": {"participants": ["bob"]}}
+        )
+        sent = await rest("POST", "/messages", behalf="alice", json=text("bob"))
+        await rest("POST", "/roles/r/restrictedfeatures", json={"featuresToRestrict": ["u.listThreadedMessages"]})
+        paths = ("/messages", "/users/alice/messages", "/groups/g/messages")
+        for query in ("", "&affix=append&id=0&mark=none&changes=none", "&affix=append&id=0&mark=none&changes=0"):
+            for path in paths:
+                one = f"{path}?parentId={sent['id']}{query}"
+                await rest.refused("ERR_FEATURE_RESTRICTED", "GET", one, behalf="bob")
+        await rest.refused("ERR_FEATURE_RESTRICTED", "GET", f"/messages/{sent['id']}/thread", behalf="bob")
+        for path in paths:
+            await rest("GET", path, behalf="bob")
+            await rest("GET", f"{path}?parentId={sent['id']}")
+
+
 async def test_messages_carry_the_conversation_id_of_the_receiver(stage):
     async with Rest(stage) as rest:
         sent = await rest("POST", "/messages", behalf="bob", json=text("alice"))

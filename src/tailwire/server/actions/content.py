@@ -7,7 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 
 from tailwire.server.actions.directory import Directory
-from tailwire.server.actions.raw_json import ABSENT, absent
+from tailwire.server.actions.raw_json import ABSENT, absent, decode_object
 from tailwire.server.ports.file_urls import is_stored_url
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.rules import messages as rules
@@ -63,6 +63,18 @@ class Content(NamedTuple):
 
 
 _decode_data = msgspec.json.Decoder(Data).decode
+
+
+def fields_of(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """Return the fields of the `data` of a message, encoded. They are not validated.
+
+    Raises:
+        Refused: ERR_INVALID_MESSAGE_DATA: it is not an object.
+    """
+    try:
+        return decode_object(raw)
+    except msgspec.ValidationError as e:
+        raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": str(e)}) from e
 
 
 async def read_content(category: str, kind: str, raw: msgspec.Raw, directory: Directory, max_bytes: int) -> Content:

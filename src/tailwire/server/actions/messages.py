@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from tailwire.server.actions.caller import Caller
-from tailwire.server.actions.content import Content, read_content
+from tailwire.server.actions.content import Content, fields_of, read_content
 from tailwire.server.actions.delivery import for_sender
 from tailwire.server.actions.drafting import NO_REFERENCES, Envelope, Outgoing, References, draft
 from tailwire.server.actions.payloads import as_entity, group_payload
@@ -173,14 +173,13 @@ class Messages:
         if message.tags:
             fields["tags"] = self._lengths.check_tags(message.tags)
         if message.parent_id:
+            await self._roles.check_feature(caller, "createMessageThread")
             parent = await self._authorizer.message(caller, message.parent_id, "reply")
             rules.check_parent(parent, conversation)
             fields["parentId"] = str(parent.id)
         if message.quoted_message_id:
             quoted = await self._authorizer.message(caller, message.quoted_message_id, "quote")
-            if quoted.conversation_id != conversation:
-                refused = {"quotedMessageId": "This message is not in this conversation."}
-                raise Refused("ERR_MESSAGE_ID_NOT_FOUND", refused)
+            rules.check_quoted(quoted, conversation)
             fields["quotedMessageId"] = str(quoted.id)
         return References(fields, parent, quoted)
 
@@ -243,8 +242,11 @@ class Messages:
             guid: check that the caller may read this group, whose conversation it is; "" to check nothing.
 
         Raises:
-            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND: there is no such user or group; ERR_NOT_A_MEMBER.
+            Refused: ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND: there is no such user or group; ERR_NOT_A_MEMBER;
+                ERR_FEATURE_RESTRICTED: the filter selects replies, and the caller's role may not read threads.
         """
+        if criteria.parent_id:
+            await self._roles.check_feature(caller, "listThreadedMessages")
         if uid:
             await self._authorizer.conversation(caller, "user", uid)
         if guid:
@@ -311,7 +313,7 @@ class Messages:
             if row.category == "message" and row.type != "text":
                 # A new caption keeps the attachments.
                 new = msgspec.Raw(
-                    encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **_decoded_object(new)})
+                    encode({**{k: data[k] for k in ("attachments", "url") if k in data}, **fields_of(new)})
                 )
             content = await read_content(row.category, row.type, new, self._directory, self._max_data)
             await self._describe(content.data)
@@ -391,10 +393,3 @@ def _without_content(row: MessageRow) -> bytes:
     data = decode_object(fields["data"])
     fields["data"] = msgspec.Raw(encode({k: data[k] for k in ("entities", "resource") if k in data}))
     return encode(fields)
-
-
-def _decoded_object(raw: msgspec.Raw) -> dict[str, msgspec.Raw]:
-    try:
-        return decode_object(raw)
-    except msgspec.ValidationError as e:
-        raise Refused("ERR_INVALID_MESSAGE_DATA", {"data": str(e)}) from e

@@ -116,6 +116,16 @@ def check_parent(parent: MessageRow, conversation: ConversationKey) -> None:
         raise Refused("ERR_WRONG_MESSAGE_THREAD_CATEGORY")
 
 
+def check_quoted(quoted: MessageRow, conversation: ConversationKey) -> None:
+    """Check that a message in a conversation may quote another message.
+
+    Raises:
+        Refused: ERR_MESSAGE_ID_NOT_FOUND: the quoted message is in another conversation.
+    """
+    if quoted.conversation_id != conversation:
+        raise Refused("ERR_MESSAGE_ID_NOT_FOUND", {"quotedMessageId": "This message is not in this conversation."})
+
+
 def check_reaction(reaction: str) -> str:
     """Return a reaction (an emoji or a short word) unchanged, after checking that it is valid.
 

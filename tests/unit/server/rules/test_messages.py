@@ -11,6 +11,7 @@ from tailwire.server.rules.messages import (
     check_changeable,
     check_content,
     check_parent,
+    check_quoted,
     check_reaction,
     check_receiver,
     check_removable,
@@ -107,6 +108,12 @@ def test_thread_is_one_level_deep_and_stays_in_its_conversation():
         check_parent(row(parent_id=4), here)
     with pytest.raises(Refused, match="ERR_WRONG_MESSAGE_THREAD_CATEGORY"):
         check_parent(row("action"), here)
+
+
+def test_quoted_message_is_of_the_same_conversation():
+    check_quoted(row(), key_of("bob", "ann", "user"))
+    with pytest.raises(Refused, match="ERR_MESSAGE_ID_NOT_FOUND"):
+        check_quoted(row(), key_of("ann", "g", "group"))
 
 
 def test_reaction_is_a_visible_text_of_at_most_a_hundred_characters():
