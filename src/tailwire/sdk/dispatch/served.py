@@ -14,7 +14,7 @@ from tailwire.sdk.continuity.state import Position, of_another_store
 from tailwire.sdk.listeners.events import HistoryGap, MessagePinned, MessageReceived, MessageSaved
 
 MAX_MESSAGES_AHEAD = 2000
-"""The maximum number of remembered ids of messages that this device sent while older events were open."""
+"""The maximum number of remembered ids of messages that this device sent while older events were open or queued."""
 
 
 class _OpenEvent:
@@ -40,26 +40,35 @@ class Served:
         self._reached: Position | None = None  # the position once all open events are done
         self._open: dict[int, _OpenEvent] = {}  # by the `id()` of the event
         self._opened = 0  # how many were opened so far
-        self._ahead: OrderedDict[int, None] = OrderedDict()
+        self._ahead: OrderedDict[int, Position | None] = OrderedDict()  # own messages, to what was reached at the time
 
     @property
     def position(self) -> Position | None:
         """The position up to which everything has been served; None without a session, or before it is known."""
         reached = self._reached
         if not self._open:
-            return reached
+            if reached is None or not self._ahead:
+                return reached
+            return reached._replace(own=_newest({*reached.own, *self._ahead_of(reached)}, reached.last_id))
         place = min(self._open.values(), key=lambda entry: entry.order).position_before
         if place is None or reached is None:
             return place
         numbers = sorted([entry.number for entry in self._open.values() if entry.number])
         last_id = min(place.last_id, numbers[0] - 1) if numbers else place.last_id
-        own = {*place.own, *self._ahead}
+        own = {*place.own, *self._ahead_of(place)}
         if of_another_store(place, reached):
             return place._replace(last_id=last_id, own=_newest(own, last_id))
         done = self._done_above(last_id, numbers, reached)
         first = numbers[0] if numbers else 0
         own = {n for n in (*own, *reached.own) if n < first or n > reached.last_id}  # `done` has those between
         return place._replace(last_id=last_id, own=_newest(own, last_id), done=tuple(done))
+
+    def _ahead_of(self, place: Position) -> list[int]:
+        # The own messages to add to a position: not those of a store that was replaced before the position was reached.
+        reached = self._reached
+        if reached is None or of_another_store(place, reached):
+            return [*self._ahead]
+        return [n for n, at in self._ahead.items() if at is not None and not of_another_store(at, reached)]
 
     def _done_above(self, last_id: int, numbers: list[int], reached: Position) -> list[tuple[int, int]]:
         # The ranges above `last_id` that were served, if the open events have these ids: what was served when the one
@@ -128,8 +137,6 @@ class Served:
         if entry.holds:
             return False
         del self._open[id(event)]
-        if not self._open:
-            self._ahead.clear()
         return True
 
     def substitute(self, event: object, stand_in: object) -> None:
@@ -140,20 +147,22 @@ class Served:
             self._open[id(stand_in)] = entry
 
     def record_sent_ahead(self, message_id: int) -> None:
-        """Record a message that this device sent, so that catch-up skips it. Does nothing unless events are open."""
-        if self._open:
-            self._ahead[message_id] = None
-            if len(self._ahead) > MAX_MESSAGES_AHEAD:
-                self._ahead.popitem(last=False)
+        """Record a message that this device sent, so that catch-up skips it while older events are open or queued."""
+        self._ahead[message_id] = self._reached
+        if len(self._ahead) > MAX_MESSAGES_AHEAD:
+            self._ahead.popitem(last=False)
 
     def record_all_handed_over(self, position: Position | None) -> None:
         """Record that the queue is empty, so that the app has been served up to `position` except for open events.
 
         Args:
-            position: the position of the catch-up; None if it is not known, which changes nothing.
+            position: the position of the catch-up, which knows the messages that this device sent; None if it is not
+                known, which changes nothing.
         """
         if position is not None:
             self._reached = position
+            if not self._open:
+                self._ahead.clear()
 
 
 def _newest(own: set[int], above: int) -> tuple[int, ...]:

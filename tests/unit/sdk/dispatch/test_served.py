@@ -90,8 +90,53 @@ def test_unfinished_changes_bring_no_finished_message_again(kinds: list[str], da
     for one in data.draw(st.permutations([*mixed.changes])):
         if one not in unfinished_changes:
             mixed.served.release(mixed.changes[one])
-    assert set(missed_ids(mixed.served, top)) & {*mixed.messages} == unfinished_messages
+    assert set(missed_ids(mixed.served, top)) == unfinished_messages
     assert all(number > mixed.served.position.changes for number in unfinished_changes)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["receive", "send", "open", "finish"]), max_size=20), st.booleans())
+def test_own_messages_never_count_as_missed_while_others_wait_in_the_queue(steps: list[str], held: bool):
+    served, top, until = served_from(), 0, Position(0)
+    queue: list[tuple[int, Position]] = []
+    unfinished: list[int] = []
+    opened: list[SimpleNamespace] = []
+    for step in steps:
+        if step == "receive":
+            top += 1
+            until = until._replace(last_id=top)
+            queue.append((top, until))
+            unfinished.append(top)
+        elif step == "send":
+            top += 1
+            until = until._replace(own=(*until.own, top))
+            served.record_sent_ahead(top)
+            if not queue and (held or not opened):
+                served.record_all_handed_over(until)
+        elif step == "open" and queue and (held or not opened):
+            number, place = queue.pop(0)
+            opened.append(event(number))
+            served.open(opened[-1], place)
+        elif step == "finish" and opened:
+            finished = opened.pop()
+            served.release(finished)
+            unfinished.remove(finished.message.id)
+        assert missed_ids(served, top) == unfinished
+
+
+def test_message_that_was_sent_before_the_store_was_replaced_is_not_taken_for_one_of_the_new_store():
+    served = Served()
+    served.begin(Position(10, "former"))
+    former, first = event(11), event(1)
+    served.open(former, Position(11, "former"))
+    served.record_sent_ahead(12)
+    served.release(former)
+    assert served.position == Position(11, "former", own=(12,))
+    served.open(first, Position(1, "new"))
+    served.release(first)
+    assert served.position == Position(1, "new")
+    served.open(event(2), Position(2, "new"))
+    assert served.position == Position(1, "new")
 
 
 def test_message_that_the_app_has_changed_is_handed_over_again():
