@@ -10,9 +10,11 @@ import jwt
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
+from jwt.utils import base64url_decode, base64url_encode
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from tailwire.server.auth.token_fingerprints import CURVE_ORDERS
 from tailwire.testing.virtual.world import EPOCH, virtual_loop
 
 ISSUER, AUDIENCE = "https://id.example.com/", "chat"
@@ -27,6 +29,15 @@ def jwk(key: Any, kid: str | None, **more: Any) -> dict[str, Any]:
     algorithm = RSAAlgorithm if isinstance(key, rsa.RSAPrivateKey) else ECAlgorithm
     named = {} if kid is None else {"kid": kid}
     return {**algorithm.to_jwk(key.public_key(), as_dict=True), "use": "sig", **named, **more}
+
+
+def twin(token: str) -> str:
+    """Return a JWT that was signed with ECDSA, with the other signature that verifies: `(r, n - s)`, not `(r, s)`."""
+    signed, _, signature = token.rpartition(".")
+    raw = base64url_decode(signature)
+    half = len(raw) // 2
+    order = CURVE_ORDERS[jwt.get_unverified_header(token)["alg"]]
+    return f"{signed}.{base64url_encode(raw[:half] + (order - int.from_bytes(raw[half:])).to_bytes(half)).decode()}"
 
 
 class IdentityProvider:

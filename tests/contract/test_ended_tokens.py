@@ -47,6 +47,7 @@ async def test_revoked_token_is_not_stored_again_until_it_has_ended(open_store):
         assert await add_token(store, token) == []
     await store.tokens.remove("removed")
     assert await store.tokens.remove_all("bob") == ["all"]
+    assert [await store.tokens.has_ended(name) for name in ("removed", "all", "resting")] == [True, True, False]
     assert await store.users.deactivate(["carol"], 9) == (["carol"], [("carol", "resting")])
     assert await add_token(store, until("resting", 100, uid="carol")) == "ERR_UID_NOT_FOUND"
     await store.users.deactivate(["carol"], None)

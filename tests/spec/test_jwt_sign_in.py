@@ -16,10 +16,12 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from harness import CONNECTED, DISCONNECTED, Stage
-from identity import AUDIENCE, EC, ISSUER, OTHER_EC, PORT, RSA, IdentityProvider, jwk
+from identity import AUDIENCE, EC, ISSUER, OTHER_EC, PORT, RSA, IdentityProvider, jwk, twin
 from rest import Rest
 from tailwire import CometChatException, MemorySessionStore
+from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.config import BadSetting, Settings, load
+from tailwire.server.ports.key_records import TokenRow
 from tailwire.testing.server import UNLIMITED
 from tailwire.testing.virtual.world import VirtualServer
 
@@ -363,6 +365,36 @@ async def test_revoked_jwt_does_not_log_in_again(stage: Stage, idp: IdentityProv
         for how in ("logout", "one", "all"):
             assert await uid_or_code(rest, tokens[how]) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND", how
         assert await uid_or_code(rest, tokens["unused"]) == "alice"
+
+
+async def test_jwt_is_one_token_however_its_signature_is_written(stage: Stage, idp: IdentityProvider, tmp_path):
+    """A user who has a JWT can compute the other signature `(r, n - s)`, or pad the Base64 of one."""
+    idp.listen()
+    await restart_with_creation(stage, tmp_path / "creating")
+    async with Rest(stage) as rest:
+        await rest("POST", "/roles", json={"role": "guide", "name": "Guide"})
+        token = idp.sign("dora", chat_role="guide")
+        forms = (twin(token), f"{token}==", f"{twin(token)}==")
+        assert await uid_or_code(rest, token) == "dora"
+        await rest("PUT", "/users/dora", json={"role": "default"})
+        assert [await uid_or_code(rest, form) for form in forms] == ["dora"] * 3
+        assert len(await rest("GET", "/users/dora/auth_tokens")) == 1
+        assert (await rest("GET", "/users/dora"))["role"] == "default"  # none of them was a new sign-in
+        await rest("DELETE", f"/users/dora/auth_tokens/{forms[0]}")
+        assert {await uid_or_code(rest, form) for form in (token, *forms)} == {"AUTH_ERR_AUTH_TOKEN_NOT_FOUND"}
+
+
+async def test_jwt_that_an_older_version_revoked_stays_revoked(stage: Stage, idp: IdentityProvider):
+    """Older versions stored JWTs under the hash of their text."""
+    idp.listen()
+    one = idp.sign("alice")
+    tokens, now = stage.server.parts.store.tokens, stage.server.world.seconds()
+    for text in (one, twin(one)):
+        await tokens.add(TokenRow(fingerprint(text), "alice", now, expires_at=now + 3600), 9)
+        await tokens.remove(fingerprint(text))
+    async with Rest(stage) as rest:
+        assert await uid_or_code(rest, one) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
+        assert await uid_or_code(rest, twin(one)) == "AUTH_ERR_AUTH_TOKEN_NOT_FOUND"
 
 
 async def test_deactivated_and_deleted_users_do_not_sign_in(stage: Stage, idp: IdentityProvider, tmp_path):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from tailwire.server.actions.services import Services
 from tailwire.server.actions.sessions import AUTH_ONLY, FULL_ACCESS
 from tailwire.server.auth.secrets import KEY_ID_CHARACTERS, fingerprint
+from tailwire.server.auth.token_fingerprints import token_fingerprint
 from tailwire.server.ports.filters import Position
 from tailwire.server.ports.key_records import KeyRow, TokenRow
 from tailwire.server.ports.refusal import Refused
@@ -171,7 +172,7 @@ class Keys:
                 has no such token.
         """
         await self._directory.user(identifier(uid, "uid"))
-        row = await self._store.tokens.get(fingerprint(token))
+        row = await self._store.tokens.get(token_fingerprint(token))
         if row is None or row.uid != identifier(uid, "uid"):
             raise Refused("ERR_AUTH_TOKEN_NOT_FOUND")
         return row

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.caller import Caller
 from tailwire.server.auth.secrets import fingerprint
+from tailwire.server.auth.token_fingerprints import token_fingerprint
 from tailwire.server.limits.targets import Targets
 from tailwire.server.ports.conversations import ConversationKey, group_in, key_of, other_in
 from tailwire.server.ports.filters import Position
@@ -154,7 +155,7 @@ class Notifications:
             return caller.token
         if not auth_token:
             raise Refused("ERR_BAD_REQUEST", {"authToken": "Send the auth token of the user."})
-        return fingerprint(auth_token)
+        return token_fingerprint(auth_token)
 
     async def devices(self, caller: Caller) -> list[PushTokenRow]:
         """Return the devices that the caller registered with their current auth token.

@@ -15,6 +15,7 @@ from tailwire.server.actions.sign_in import REPLACED_REASON, SignIn
 from tailwire.server.actions.views import TokenView
 from tailwire.server.auth.jwt_verifier import MAX_JWT_CHARACTERS, looks_like_jwt
 from tailwire.server.auth.secrets import fingerprint, is_valid_proof, new_token, read_pass, sign_pass, user_of_pass
+from tailwire.server.auth.token_fingerprints import token_fingerprint
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.key_records import TokenOwner, TokenRow
 from tailwire.server.ports.refusal import NotAuthenticated, Refused
@@ -134,7 +135,7 @@ class Sessions:
         """
         if not token:
             raise Refused("AUTH_ERR_EMPTY_AUTH_TOKEN")
-        hashed = fingerprint(token)
+        hashed = token_fingerprint(token)
         longest = MAX_SECRET_CHARACTERS if self._sign_in is None else MAX_JWT_CHARACTERS
         owner = await self._store.tokens.owner(hashed) if len(token) <= longest else None
         if owner is None:

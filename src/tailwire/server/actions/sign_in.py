@@ -14,10 +14,11 @@ from tailwire.server.actions.services import Services
 from tailwire.server.actions.users import NewUser, UserChange, Users
 from tailwire.server.auth.jwt_verifier import Identity, JwtPolicy, JwtVerifier
 from tailwire.server.auth.key_source import KeySource, fetch_from
+from tailwire.server.auth.secrets import fingerprint
 from tailwire.server.config import Settings
 from tailwire.server.limits.buckets import Buckets
 from tailwire.server.ports.key_records import TokenOwner, TokenRow
-from tailwire.server.ports.refusal import Refused
+from tailwire.server.ports.refusal import NotAuthenticated, Refused
 from tailwire.server.ports.world import World
 from tailwire.server.telemetry.logs import log
 
@@ -92,7 +93,7 @@ class SignIn:
 
         Args:
             token: the JWT.
-            token_hash: its fingerprint.
+            token_hash: its fingerprint (see `token_fingerprint`).
 
         Raises:
             NotAuthenticated: AUTH_ERR_AUTH_TOKEN_NOT_FOUND: the JWT is invalid; ERR_AUTH_TOKEN_EXPIRED.
@@ -101,6 +102,8 @@ class SignIn:
                 too often; ERR_UNAVAILABLE: the keys cannot be fetched, or the store cannot write.
         """
         identity = await self._verifier.verify(token)
+        if await self._was_revoked_as_written(token, token_hash):
+            raise NotAuthenticated("AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "revoked token", identity.uid)
         wait = self._logins.take(identity.uid)
         if wait:
             raise Refused("ERR_TOO_MANY_REQUESTS", retry_after=wait, limit="logins_per_minute")
@@ -110,6 +113,11 @@ class SignIn:
         for gone in await self._store.tokens.add(row, self._max_tokens):
             self._delivery.close_revoked(identity.uid, gone, REPLACED_REASON)
         return TokenOwner(identity.uid, now, identity.expires_at)
+
+    async def _was_revoked_as_written(self, token: str, token_hash: str) -> bool:
+        # Before there was `token_fingerprint`, a JWT was stored under the hash of its text.
+        written = fingerprint(token)
+        return written != token_hash and await self._store.tokens.has_ended(written)
 
     async def _prepare_user(self, identity: Identity) -> None:
         # Whether the user is active is checked in the transaction that stores the token.

@@ -97,6 +97,9 @@ class TokenStore(Protocol):
                 AUTH_ERR_AUTH_TOKEN_NOT_FOUND: the token ends by itself and was revoked before.
         """
 
+    async def has_ended(self, token_hash: str) -> bool:
+        """Return whether an auth token that ends by itself was revoked, and is remembered as such (see `add`)."""
+
     async def change_device(self, token: TokenRow) -> None:
         """Store the `platform`, `user_agent` and `app_info` of the stored token with the same hash, if it exists."""
 

@@ -40,6 +40,10 @@ class TokenRows:
         rows, total = await self._db.page(count, sql, (uid,), (uid, limit, offset))
         return [TokenRow(*row) for row in rows], total
 
+    async def has_ended(self, token_hash: str) -> bool:
+        sql = "SELECT 1 FROM ended_tokens WHERE token_hash = ?"
+        return await self._db.first_row(sql, (token_hash,)) is not None
+
     async def change_device(self, token: TokenRow) -> None:
         sql = "UPDATE auth_tokens SET platform = ?, user_agent = ?, app_info = ? WHERE token_hash = ?"
         values = (token.platform, token.user_agent, token.app_info, token.token_hash)
