@@ -8,7 +8,7 @@ import pytest
 
 from tailwire.server.ports.change_log import ChangeKind
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.filters import MessageFilter
+from tailwire.server.ports.filters import ConversationFilter, MessageFilter
 from tailwire.server.ports.records import Draft, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
@@ -154,6 +154,42 @@ async def test_user_with_the_uid_of_a_removed_one_has_neither_their_groups_nor_t
     assert await store.read_state.cleared_until(place, "alice") == 0
     (count,) = await store.database.first_row("SELECT count(*) FROM marks WHERE uid = 'alice'")
     assert count == 0
+    await store.close()
+
+
+async def test_conversation_with_a_removed_user_remains_for_the_other_and_is_empty_for_the_next_user_with_the_uid(
+    open_store,
+):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid.title(), created_at=1))
+    place = key_of("alice", "bob", "user")
+
+    async def listed(uid: str) -> list[tuple[int, int]]:
+        rows, _ = await store.conversations.find(ConversationFilter(uid))
+        return [(row.last_message_id, row.unread) for row in rows]
+
+    async def readable(uid: str) -> list[int]:
+        wanted = MessageFilter(uid, limit=9, newer=True, since=await store.read_state.cleared_until(place, uid))
+        return [row.id for row in await store.messages.find(wanted)]
+
+    old = [(await store.messages.add(draft(*ends, "user"))).message.id for ends in (("bob", "alice"), ("alice", "bob"))]
+    await store.read_state.clear(place, "alice", old[0])
+    await store.read_state.tag(place, "alice", '["x"]')
+    await store.read_state.pin(place, "alice", 5, 10)
+    assert await store.read_state.cleared_until(place, "alice") == old[0]
+    await store.removal.remove_user("alice", with_messages=False)
+    await store.users.add(UserRow("alice", "Another Alice", created_at=9))
+    assert (await listed("alice"), await readable("alice")) == ([], [])
+    assert await store.read_state.cleared_until(place, "alice") == old[1]
+    assert (await listed("bob"), await readable("bob")) == ([(old[1], 1)], old)
+    new = (await store.messages.add(draft("bob", "alice", "user"))).message.id
+    await store.read_state.mark_up_to(place, "alice", new, 9, read=True)
+    assert (await listed("alice"), await readable("alice")) == ([(new, 0)], [new])
+    (row,), _ = await store.conversations.find(ConversationFilter("alice"))
+    assert (row.tags, row.pinned_at) == (None, None)
+    assert [(await store.messages.get(number)).read_at for number in (*old, new)] == [None, None, 9]
+    assert (await listed("bob"), await readable("bob")) == ([(new, 1)], [*old, new])
     await store.close()
 
 

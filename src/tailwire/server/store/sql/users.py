@@ -29,8 +29,17 @@ FORGET_READ_STATE_SQL = (
     "DELETE FROM receipts WHERE uid = {uid}"
     " AND conversation_id IN (SELECT conversation_id FROM marks WHERE uid = {uid})",
     "DELETE FROM marks WHERE uid = {uid}",
+    "INSERT INTO marks (conversation_id, uid, delivered_id, read_id, cleared_id)"
+    " SELECT c.conversation_id, p.uid, c.last_message_id, c.last_message_id, c.last_message_id FROM participants p"
+    " JOIN conversations c ON c.conversation_id = p.conversation_id WHERE p.uid = {uid} AND c.last_message_id > 0"
+    " ON CONFLICT (conversation_id, uid) DO UPDATE SET delivered_id = excluded.delivered_id,"
+    " read_id = excluded.read_id, cleared_id = excluded.cleared_id, tags = NULL, pinned_at = NULL",
 )
-"""Delete what a user had received and read, their pins and tags: of it all, another user with this uid has nothing."""
+"""Delete what a user had received and read, their pins and tags: of it all, another user with this uid has nothing.
+
+Their conversations with one other user remain for that one. For another user with this uid they are empty, as if that
+one had deleted them for themselves.
+"""
 
 
 class UserRows:

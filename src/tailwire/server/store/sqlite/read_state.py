@@ -9,6 +9,7 @@ from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
 from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadStateRows
+from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.webhooks import Webhooks
@@ -86,6 +87,12 @@ class ReadState(ReadStateRows):
     async def clear(self, conversation_id: ConversationKey, uid: str, up_to: int, device: str = "") -> int:
         self._clearers.add(uid)  # before the commit, so that nobody reads in between that there is nothing to look up
         return await super().clear(conversation_id, uid, up_to, device)
+
+    def forget_user(self, c: sqlite3.Connection, uid: str) -> None:
+        """Delete the read state of a user. For use in the operation that removes them, after their memberships."""
+        self._clearers.add(uid)  # another user with this uid does not see what was written to and by this one
+        for statement in FORGET_READ_STATE_SQL:
+            c.execute(statement.format(uid=":uid"), {"uid": uid})
 
 
 def record_all_without(

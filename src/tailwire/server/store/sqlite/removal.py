@@ -16,7 +16,7 @@ from tailwire.server.store.sql.change_log import KEEP_HIGHEST_SQL, OF_CONVERSATI
 from tailwire.server.store.sql.files import CONDEMNED
 from tailwire.server.store.sql.read_state import MEMBERSHIPS_WITH_RECEIPTS_SQL
 from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, REMEMBER_SQL
-from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL, LEAVE_GROUPS_SQL, TABLES_OF_USER
+from tailwire.server.store.sql.users import LEAVE_GROUPS_SQL, TABLES_OF_USER
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.chores import (
     LATE_REMOVED_USER,
@@ -29,7 +29,7 @@ from tailwire.server.store.sqlite.chores import (
 from tailwire.server.store.sqlite.database import Database
 from tailwire.server.store.sqlite.files import Files
 from tailwire.server.store.sqlite.messages import TABLES_OF_MESSAGES, forget_last_edit
-from tailwire.server.store.sqlite.read_state import record_times_without
+from tailwire.server.store.sqlite.read_state import ReadState, record_times_without
 from tailwire.server.store.sqlite.relations import Blocks
 from tailwire.server.store.sqlite.search_index import SearchIndex
 from tailwire.server.store.sqlite.standings import check_group_act
@@ -64,6 +64,7 @@ class Removal:
         files: Files,
         index: SearchIndex,
         chores: Chores,
+        read_state: ReadState,
         webhooks: Webhooks,
         log: ChangeLog,
         world: World,
@@ -74,6 +75,7 @@ class Removal:
         self._files = files
         self._index = index
         self._chores = chores
+        self._read_state = read_state
         self._webhooks = webhooks
         self._log = log
         self._world = world
@@ -107,8 +109,7 @@ class Removal:
             self._remember(c, "user", uid)
             for membership in memberships:
                 record_times_without(c, membership, self._world.seconds())
-            for statement in FORGET_READ_STATE_SQL:
-                c.execute(statement.format(uid=":uid"), {"uid": uid})
+            self._read_state.forget_user(c, uid)
             c.execute("DELETE FROM blocks WHERE uid = ? OR blocked = ?", (uid, uid))
             c.execute("DELETE FROM friends WHERE uid = ? OR friend = ?", (uid, uid))
             c.execute(KEEP_HIGHEST_SQL)

@@ -112,6 +112,7 @@ class SqliteStore:
             files=self.files,
             index=self.index,
             chores=self.chores,
+            read_state=self.read_state,
             webhooks=self.webhooks,
             log=log,
             world=world,
