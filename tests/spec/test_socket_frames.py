@@ -247,6 +247,19 @@ async def test_wrong_tokens_are_refused_and_their_number_is_limited(stage: Stage
     assert (failures["invalid pass"], failures["too many guesses"]) == (codes.count(4501), codes.count(1013))
 
 
+async def test_upload_form_in_place_of_a_pass_is_a_wrong_token(stage: Stage, caplog: pytest.LogCaptureFixture):
+    async with Rest(stage) as rest:
+        wanted = {"f": {"fileId": "f", "name": "a.txt", "size": 5, "mimeType": "text/plain"}}
+        form = (await rest("POST", "/files/upload-url", as_="alice", json={"files": wanted}))["f"]["request"]["body"]
+        signed = "\n".join(form[name] for name in ("key", "name", "uid", "size", "expires"))
+        async with raw_socket(stage, "alice", auth=False) as ws:
+            body = {"auth": f"{signed}.{form['signature']}", "deviceId": "raw"}
+            await ws.send(json.dumps({"type": "auth", "deviceId": "raw", "body": body}))
+            assert await close_code(ws) == 4501
+    assert stage.server.parts.metrics.failed_authentications["invalid pass"] == 1
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_client_that_connects_under_load_receives_the_list_of_omitted_kinds_of_events(stage: Stage):
     await stage.enter("alice")
     stage.server.parts.overload.set(Level.PRESENCE)

@@ -14,6 +14,7 @@ from tailwire.server.actions.caller import Caller
 from tailwire.server.actions.content import Attachment
 from tailwire.server.actions.direct_uploads import DirectUploads
 from tailwire.server.actions.services import Services
+from tailwire.server.auth.secrets import form_key
 from tailwire.server.limits.one_each import UserTurns
 from tailwire.server.limits.turns import Turns
 from tailwire.server.limits.upload_quota import DAY_SECONDS, Reservation, UploadQuota
@@ -75,7 +76,7 @@ class Files:
     Args:
         max_size: the largest size of a file, in bytes.
         max_count: how many files a message may have.
-        secret: signs the forms for uploads.
+        secret: the key from which the key of the forms for uploads is derived (see `form_key`).
         room: checks how much a user may upload per day, and the free space on the disk.
         direct: whether clients upload the files of messages to the bucket (S3) themselves.
 
@@ -101,7 +102,7 @@ class Files:
         self._world = services.world
         self.max_size = max_size
         self.max_count = max_count
-        self._secret = secret.encode()
+        self._form_key = form_key(secret)
         self._room = room
         self.turns = Turns(UPLOAD_REST)
         self._pictures = UserTurns()
@@ -173,7 +174,7 @@ class Files:
 
     def _sign(self, fields: Mapping[str, str]) -> str:
         signed = "\n".join(fields.get(k, "") for k in ("key", "name", "uid", "size", "expires"))
-        return hmac.new(self._secret, signed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
+        return hmac.new(self._form_key, signed.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()
 
     def check_form(self, fields: Mapping[str, str]) -> int:
         """Check the signature and the expiry of a form. Return how many bytes its file may have.

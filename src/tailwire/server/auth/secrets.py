@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from tailwire.server.telemetry.logs import log
 
 KEY_FILE, KEY_BYTES = "signing.key", 32
 KEY_ID_CHARACTERS = 12
+_DIGITS = re.compile("[0-9]{1,20}")
 
 Digest = Callable[[bytes, bytes], bytes]
 """A function that takes a password and a salt, and returns the hash (see `scrypt.digest`)."""
@@ -66,9 +68,9 @@ def _hash(password: str, salt: str, digest: Digest) -> str:
 
 
 def signing_key(folder: Path, world: World) -> str:
-    """Return the key that signs passes and upload forms, from the file `signing.key` in the data folder.
+    """Return the key from the file `signing.key` in the data folder.
 
-    If the file is missing or damaged, a new key is created. Passes and forms that the old key has signed become
+    It signs passes, and the key of upload forms is derived from it (see `form_key`). If the file is missing or damaged, a new key is created. Passes and forms that the old key has signed become
     invalid then: clients request a new pass automatically, and open sockets stay open.
 
     Args:
@@ -88,6 +90,15 @@ def signing_key(folder: Path, world: World) -> str:
     key = world.secret(KEY_BYTES)
     private_files.write_whole(path, key.encode())
     return key
+
+
+def form_key(secret: str) -> bytes:
+    """Return the key that signs upload forms, so that the signature of a form is not that of a pass.
+
+    Args:
+        secret: the key that signs passes (see `signing_key`).
+    """
+    return hmac.digest(secret.encode(), b"tailwire upload form v1", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +162,10 @@ def is_valid_proof(proof: str, secret: str, world: World) -> bool:
 
 
 def _unexpired(content: str, world: World) -> SocketPass | None:
-    uid, token, until = content.split(".")
+    parts = content.split(".")
+    if len(parts) != 3 or not _DIGITS.fullmatch(parts[2]):
+        return None  # signed, but not a pass
+    uid, token, until = parts
     return SocketPass(uid, token) if world.seconds() < int(until) else None
 
 

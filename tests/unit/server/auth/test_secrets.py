@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +13,7 @@ from tailwire.server.auth.secrets import (
     SocketPass,
     fingerprint,
     hash_password,
+    is_valid_proof,
     new_token,
     read_pass,
     same_password,
@@ -45,6 +49,17 @@ def test_text_other_than_a_pass_is_refused(text):
 @pytest.mark.parametrize("text", ["", ".", "a.b.c", "a.b.c.d", "..." + "0" * 64, "alice.hash.99999999999." + "0" * 64])
 def test_unsigned_passes_are_refused(text):
     assert read_pass(text, SECRET, World()) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "alice", "a.99999999999", "a.b.c.99999999999", "a.b.", "a.b.c", "a.b.-1", "a.b.٣", "a.b." + "9" * 5000,
+     "key\nname\nalice\n5\n99999999999", "key.t.xt\nname\nalice\n5\n99999999999"],
+)  # fmt: skip
+def test_signed_text_other_than_a_pass_is_refused(content: str):
+    signature = hmac.digest(SECRET.encode(), content.encode(), "sha256").hex()
+    assert read_pass(f"{content}.{signature}", SECRET, World()) is None
+    assert not is_valid_proof(f"{content}.{hashlib.sha256(signature.encode()).hexdigest()}", SECRET, World())
 
 
 def test_pass_with_any_character_changed_is_refused():
