@@ -70,8 +70,9 @@ def _hash(password: str, salt: str, digest: Digest) -> str:
 def signing_key(folder: Path, world: World) -> str:
     """Return the key from the file `signing.key` in the data folder.
 
-    It signs passes, and the key of upload forms is derived from it (see `form_key`). If the file is missing or damaged, a new key is created. Passes and forms that the old key has signed become
-    invalid then: clients request a new pass automatically, and open sockets stay open.
+    It signs passes, and the key of upload forms is derived from it (see `form_key`). If the file is missing or damaged,
+    a new key is created. Passes and forms that the old key has signed become invalid then: clients request a new pass
+    automatically, and open sockets stay open.
 
     Args:
         folder: the data folder.
