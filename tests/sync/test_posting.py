@@ -91,18 +91,48 @@ def test_exceptions_of_the_app_are_logged(harness: SyncHarness, caplog: pytest.L
     assert caplog.text.count("ValueError: clumsy") == 2
 
 
-@pytest.mark.parametrize("how", ["removed", "replaced"])
-def test_listener_is_not_called_after_it_was_removed_in_the_apps_thread(harness: SyncHarness, how: str):
+def test_listener_is_not_called_after_it_was_removed_in_the_apps_thread(harness: SyncHarness):
     window, former, later, bob_uid = Window(), Recorder(), Recorder(), harness.add_user()
     bob, alice = harness.enter(bob_uid, post=window.post), harness.enter()
     bob.add_message_listener("recorder", former)
     send_texts(alice, bob_uid, "one")
     until(lambda: not window.posted.empty())
-    if how == "removed":
-        bob.remove_message_listener("recorder")
-        bob.add_message_listener("another", later)
-    else:
-        bob.add_message_listener("recorder", later)
+    bob.remove_message_listener("recorder")
+    bob.add_message_listener("another", later)
+    send_texts(alice, bob_uid, "two")
+    window.until(lambda: later.received)
+    assert ([text for text, _ in later.received], former.received) == (["two"], [])
+
+
+@pytest.mark.parametrize("how", ["the same again", "another"])
+def test_event_that_waits_for_the_apps_thread_goes_to_what_is_registered_under_the_id_then(
+    harness: SyncHarness, how: str
+):
+    window, former, bob_uid = Window(), Recorder(), harness.add_user()
+    later = former if how == "the same again" else Recorder()
+    bob, alice = harness.enter(bob_uid, post=window.post), harness.enter()
+    bob.add_message_listener("recorder", former)
+    send_texts(alice, bob_uid, "one")
+    until(lambda: not window.posted.empty())
+    bob.add_message_listener("recorder", later)
+    send_texts(alice, bob_uid, "two")
+    window.until(lambda: len(later.received) == 2)
+    assert [text for text, _ in later.received] == ["one", "two"]
+    assert later is former or not former.received
+
+
+def test_event_that_waits_is_dropped_if_the_listener_under_the_id_does_not_handle_it(harness: SyncHarness):
+    class Deletions(MessageListener):
+        def on_message_deleted(self, message):
+            raise AssertionError
+
+    window, former, later, bob_uid = Window(), Recorder(), Recorder(), harness.add_user()
+    bob, alice = harness.enter(bob_uid, post=window.post), harness.enter()
+    bob.add_message_listener("recorder", former)
+    send_texts(alice, bob_uid, "one")
+    until(lambda: not window.posted.empty())
+    bob.add_message_listener("recorder", Deletions())
+    bob.add_message_listener("later", later)
     send_texts(alice, bob_uid, "two")
     window.until(lambda: later.received)
     assert ([text for text, _ in later.received], former.received) == (["two"], [])

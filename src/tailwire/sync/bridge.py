@@ -25,7 +25,7 @@ from tailwire.sdk.listeners.interfaces import (
     MessageListener,
     UserListener,
 )
-from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream
+from tailwire.sdk.listeners.registry import AcknowledgedStream, EventStream, Listeners
 from tailwire.sdk.session import SessionStore
 from tailwire.sync.app_callbacks import Post
 from tailwire.sync.client_thread import ClientThread
@@ -287,7 +287,12 @@ class Bridge(FactoryCalls, Closable):
 
     def _listen(self, noun: str, listener_id: str, kind: type[T], listener: T) -> None:
         name, callbacks = f"add_{noun}_listener", self._client_thread.callbacks
-        add, registered = getattr(self._target, name), getattr(self._target._registries, noun)
+        add = getattr(self._target, name)
+        listeners: Listeners[T] = getattr(self._target._registries, noun)
+
+        def registered() -> T | None:
+            return listeners.get(listener_id)
+
         self._run(name, lambda: add(listener_id, forwarding_listener(kind, listener, callbacks, registered)))
 
     # Calls that do not wait.

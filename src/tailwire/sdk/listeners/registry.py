@@ -110,6 +110,10 @@ class Listeners(Generic[L]):
         self._by_id.pop(listener_id, None)
         self._all = tuple(self._by_id.items())
 
+    def get(self, listener_id: str) -> L | None:
+        """Return the listener with this id, or None without one. May be called in any thread."""
+        return self._by_id.get(listener_id)
+
     def __iter__(self) -> Iterator[L]:
         # A listener that is removed during the iteration is left out.
         for listener_id, listener in self._all:
