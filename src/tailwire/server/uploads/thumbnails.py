@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -19,6 +20,8 @@ MAX_PIXELS = 12_000_000
 MAX_PIXELS_REDUCED = 50_000_000
 # Each scan of a progressive JPEG passes over the whole picture: a small file may have thousands.
 MAX_PIXELS_SCANNED = 400_000_000
+TURNED = (5, 6, 7, 8)
+"""The EXIF orientations with which a picture is shown with width and height exchanged."""
 
 _START, _SCAN = 0xD8, 0xDA
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -33,8 +36,9 @@ def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
         target: the file of the thumbnail; None to measure only.
 
     Returns:
-        The size, and whether a thumbnail was written: none is for a picture that would take too much memory or time.
-        None if the file is not a readable picture; then no file `target` is left.
+        The size with which the picture is shown, after its EXIF orientation was applied, and whether a thumbnail was
+        written: none is for a picture that would take too much memory or time. None if the file is not a readable
+        picture; then no file `target` is left.
     """
     from PIL import Image
 
@@ -42,9 +46,11 @@ def make_thumbnail(source: Path, target: Path | None) -> Picture | None:
         # Pillow's warnings are not turned into errors, because that would affect all threads.
         with Image.open(source, formats=PICTURE_FORMATS) as image:
             width, height = image.size
-            if target is None or not _is_affordable(image, source):
+            small = _reduced_image(image) if target is not None and _is_affordable(image, source) else None
+            if _is_turned(image):
+                width, height = height, width
+            if target is None or small is None:
                 return Picture(width, height, has_thumbnail=False)
-            small = _reduced_image(image)
             with private_files.open_new(target) as file:
                 small.save(file, "JPEG", quality=80)
             return Picture(width, height, has_thumbnail=True)
@@ -78,6 +84,17 @@ def _reduced_image(image: Opened) -> Opened:
     image.thumbnail(THUMBNAIL_SIZE)
     # Apply the orientation after the reduction, when a copy is cheap.
     return (ImageOps.exif_transpose(image) or image).convert("RGB")
+
+
+def _is_turned(image: Opened) -> bool:
+    # Whether the picture is shown with width and height exchanged.
+    from PIL import ExifTags, Image
+
+    try:
+        # The method of the class for PNG would decode the whole picture.
+        return Image.Image.getexif(image).get(ExifTags.Base.Orientation) in TURNED
+    except (SyntaxError, struct.error):  # the EXIF data is invalid
+        return False
 
 
 def _is_single_scan(file: BinaryIO) -> bool:

@@ -71,6 +71,32 @@ def test_thumbnail_is_rotated_as_the_exif_orientation_says(thumbnail, tmp_path):
     assert bottom[2] > 200 > 50 > bottom[0]  # blue
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_size_is_that_of_the_picture_as_its_exif_orientation_shows_it(tmp_path, kind, orientation):
+    exif, path = Image.Exif(), tmp_path / "picture"
+    exif[0x0112] = orientation
+    Image.new("RGB", (80, 40), "blue").save(path, kind, exif=exif)
+    size = (40, 80) if orientation >= 5 else (80, 40)
+    assert make_thumbnail(path, None) == Picture(*size, has_thumbnail=False)
+    assert make_thumbnail(path, tmp_path / "small") == Picture(*size, has_thumbnail=True)
+    with Image.open(tmp_path / "small") as small:
+        assert small.size == size
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0MM\0*", b"Exif\0\0no TIFF data"])
+def test_picture_with_invalid_exif_data_is_measured(tmp_path, kind, exif):
+    Image.new("RGB", (80, 40), "blue").save(tmp_path / "picture", kind, exif=exif)
+    assert make_thumbnail(tmp_path / "picture", None) == Picture(80, 40, has_thumbnail=False)
+
+
+def test_png_is_measured_without_being_decoded(tmp_path, monkeypatch):
+    (tmp_path / "picture").write_bytes(png_of(80, 40))
+    monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("decoded"))
+    assert make_thumbnail(tmp_path / "picture", None) == Picture(80, 40, has_thumbnail=False)
+
+
 @pytest.mark.slow
 def test_picture_over_the_pixel_budget_has_a_size_and_no_thumbnail(thumbnail):
     assert thumbnail(png_of(4000, 3000)) == Picture(4000, 3000, has_thumbnail=True)
