@@ -29,6 +29,12 @@ window.WebSocket = class extends Real {
 };
 """
 
+# While `window.holding`, the page waits without end before it reads what a frame named as missing (HOLE_MS).
+HELD_TIMER = """
+const real = window.setTimeout;
+window.setTimeout = (task, delay, ...more) => real(task, delay === 500 && window.holding ? 1e9 : delay, ...more);
+"""
+
 
 async def attach_large(tab: Page, size: int) -> None:
     """Choose a large file to send."""
@@ -78,6 +84,28 @@ async def test_message_whose_frame_was_lost_is_read_when_the_next_one_names_it(c
         await tab.wait_for(f"{WORDS}.at(-1) === 'and this'")
         connections = await stage.ask("GET", "/connections?uid=alice")
         assert len(connections) == 1
+
+
+async def test_lost_frames_are_noticed_again_after_the_connection_ended_before_a_lost_one_was_read(
+    chromium: Browser, tmp_path
+):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice", "Bob", before=LOSSY + HELD_TIMER)
+        await stage.say("bob", "alice", "first")
+        await tab.wait_for(f"{WORDS}.length === 1")
+        await tab.run("window.losing = 'nobody hears'; window.holding = true")
+        await stage.say("bob", "alice", "nobody hears this")
+        await stage.say("bob", "alice", "second")
+        await tab.wait_for(f"JSON.stringify({WORDS}) === JSON.stringify(['first', 'second'])")
+        await tab.set_visible(False)
+        await tab.wait_for(f"!({CONNECTED})")
+        await tab.run("window.holding = false")
+        await tab.set_visible(True)
+        await tab.wait_for(f"{CONNECTED} && {WORDS}.length === 3")
+        await stage.say("bob", "alice", "nobody hears that")
+        await stage.say("bob", "alice", "third")
+        shown = ["first", "nobody hears this", "second", "nobody hears that", "third"]
+        await tab.wait_for(f"JSON.stringify({WORDS}) === JSON.stringify(shown)", shown=shown)
 
 
 async def test_more_than_a_thousand_missed_messages_leave_no_gap_in_the_history(chromium: Browser, tmp_path):

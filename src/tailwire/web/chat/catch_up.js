@@ -34,12 +34,17 @@ export class CatchUp {
   /** The connection is gone: what was held is dropped, because the next catch-up reads it. */
   pause() {
     if (this.held) this.held = [];
-    clearTimeout(this.hole);
+    this.#forgetHole();
   }
 
   stop() {
     this.reading.stop();
+    this.#forgetHole();
+  }
+
+  #forgetHole() {
     clearTimeout(this.hole);
+    this.hole = 0;
   }
 
   /** Take a live frame. */
