@@ -7,6 +7,7 @@ import json
 import sqlite3
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic import command
 from alembic.config import Config
@@ -15,9 +16,11 @@ from sqlalchemy import create_engine
 import tailwire.server.store
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import ConversationFilter, MessageFilter
-from tailwire.server.ports.records import Draft, EditedContent, Trait
+from tailwire.server.ports.records import Draft, EditedContent, GroupRow, Trait, UserRow
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
+from tailwire.server.rules.names import SYSTEM_USER
+from tailwire.server.store.postgres.store import PostgresStore
 from tailwire.server.store.sqlite import SqliteStore
 
 
@@ -330,4 +333,58 @@ async def test_messages_of_an_upgraded_database_can_be_edited_deleted_and_remove
     ).fetchone() == (0,)
     assert (await store.conversations.find(ConversationFilter("bob")))[1] == 1
     assert not any(b'"name":"Alice"' in body for (body,) in store.database.reader.execute("SELECT body FROM messages"))
+    await store.close()
+
+
+async def write_by_hand(store: SqliteStore | PostgresStore, path: Path, *statements: str) -> None:
+    """Run statements on the database of a closed store.
+
+    Args:
+        path: the file, if it is on SQLite.
+    """
+    if isinstance(store, PostgresStore):
+        connection = await asyncpg.connect(store.database.url)
+        await connection.execute("; ".join(statements))
+        await connection.close()
+        return
+    with contextlib.closing(sqlite3.connect(path)) as c:
+        c.executescript("; ".join(statements))
+
+
+async def test_next_user_with_the_uid_of_one_deleted_by_an_earlier_version_has_nothing_of_theirs(open_store, tmp_path):
+    store = await open_store()
+    for uid in ("alice", "bob"):
+        await store.users.add(UserRow(uid, uid.title(), created_at=1))
+    for guid, owner in (("of-alice", "alice"), ("of-bob", "bob"), ("of-app", SYSTEM_USER), ("of-nobody", None)):
+        await store.groups.add(GroupRow(guid, guid, "public", owner=owner, members_count=0, created_at=1))
+    pair, team = key_of("alice", "bob", "user"), key_of("", "of-bob", "group")
+    messages = [
+        (await store.messages.add(Draft(*place, "message", "text", b'{"data":{}}', 1))).message.id
+        for place in (
+            (pair, "alice", "bob", "user"), (key_of(SYSTEM_USER, "bob", "user"), SYSTEM_USER, "bob", "user"),
+            (team, "bob", "of-bob", "group"), (pair, "bob", "alice", "user"),
+        )
+    ]  # fmt: skip
+    for uid in ("alice", "bob"):
+        await store.read_state.mark_up_to(team, uid, messages[2], 5, read=True, group="of-bob")
+        await store.read_state.mark_up_to(pair, uid, messages[0], 5, read=True)
+    await store.close()
+    await write_by_hand(
+        store, tmp_path / "store.db", "DELETE FROM users WHERE uid = 'alice'",
+        "DELETE FROM members WHERE uid = 'alice'", "DROP TABLE removed_names", "UPDATE alembic_version SET version_num = '0020'",
+    )  # fmt: skip
+
+    store = await open_store()
+    owners = [(await store.groups.get(guid)).owner for guid in ("of-alice", "of-bob", "of-app", "of-nobody")]
+    assert owners == [None, "bob", SYSTEM_USER, None]
+    await store.users.add(UserRow("alice", "Another Alice", created_at=9))
+    assert (await store.conversations.find(ConversationFilter("alice")))[0] == []
+    assert (await store.conversations.find(ConversationFilter("bob")))[1] == 3
+    assert await store.read_state.cleared_until(pair, "alice") == messages[3]
+    marks = await store.database.rows("SELECT conversation_id, uid, read_id, cleared_id FROM marks ORDER BY 2, 1")
+    assert [tuple(row) for row in marks] == [
+        (pair, "alice", messages[3], messages[3]), *sorted([(pair, "bob", messages[0], 0), (team, "bob", messages[2], 0)])
+    ]  # fmt: skip
+    receipts = await store.database.rows("SELECT DISTINCT uid FROM receipts")
+    assert [tuple(row) for row in receipts] == [("bob",)]
     await store.close()
