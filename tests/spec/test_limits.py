@@ -18,6 +18,7 @@ from rest import Rest
 from tailwire import CometChatException, Group, MediaMessage, UploadFile
 from tailwire.server.config import Settings
 from tailwire.server.gateway.protocol import SocketProtocol
+from tailwire.server.limits.guess_limiter import MAX_KNOWN_SECRETS
 from tailwire.server.ports.refusal import NotAuthenticated
 from tailwire.testing.virtual.world import PORT, VirtualServer
 from tailwire.wire.frames import proof_of
@@ -714,6 +715,20 @@ async def test_token_guessing_is_slowed_without_slowing_known_users(stage: Stage
         await alice.ears.until(lambda: alice.ears.statuses[-1] is not CONNECTED)
         await alice.wait_connected()  # the pass is checked after a delay
         await stage.pass_time(30)
+        assert (await rest("GET", "/me", as_="carol"))["uid"] == "carol"
+
+
+async def test_ignored_headers_of_one_user_do_not_make_the_tokens_of_others_unknown(stage: Stage, few_guesses):
+    async with Rest(stage) as rest:
+        await rest.refused("AUTH_ERR_APIKEY_NOT_FOUND", "GET", "/users", headers={"apikey": "a guess"})
+        await rest("GET", "/me", as_="bob")
+        greedy = {"authtoken": rest.tokens["bob"], "apikey": "", "resource": "r"}
+        for n in range(MAX_KNOWN_SECRETS + 1):
+            assert (await rest.answer("GET", "/me", headers={**greedy, "authorization": f"{n}"})).status_code == 200
+        await rest("GET", "/me", as_="carol")
+        for n in range(8):
+            await rest.answer("GET", "/users", headers={"apikey": f"guess {n}"})
+        await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/users", headers={"apikey": "guess"})
         assert (await rest("GET", "/me", as_="carol"))["uid"] == "carol"
 
 

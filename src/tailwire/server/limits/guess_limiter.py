@@ -12,6 +12,7 @@ from tailwire.server.limits.buckets import MAX_KEYS, Buckets
 from tailwire.server.limits.networks import counting_key
 
 MAX_KNOWN_SECRETS = 1_000
+"""How many valid secrets of an address are remembered; beyond that the one used longest ago is forgotten."""
 
 
 class GuessLimiter:
@@ -33,7 +34,7 @@ class GuessLimiter:
 
         Args:
             address: the IP address.
-            secret: the token or key, or several that are checked together.
+            secret: the token or key that would be checked, and nothing that the sender can vary besides.
         """
         if not self._suspects:
             return 0.0
@@ -66,8 +67,11 @@ class GuessLimiter:
         """Record that a secret from an address was valid. Its hash is kept only if the address has sent a wrong one."""
         if self._suspects and (suspect := self._suspects.get(counting_key(address))):
             known = suspect[1]
-            if len(known) < MAX_KNOWN_SECRETS:
-                known[hash(secret)] = None
+            hashed = hash(secret)
+            known.pop(hashed, None)  # the ones used last stand at the end
+            known[hashed] = None
+            if len(known) > MAX_KNOWN_SECRETS:
+                del known[next(iter(known))]
 
     def record_failure(self, address: str) -> None:
         """Record that a secret from an address was wrong. After too many, its secrets are not checked for a while."""

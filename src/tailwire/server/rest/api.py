@@ -56,7 +56,6 @@ ANONYMOUS_CALLER = Caller("", "", "")
 UNKNOWN_SECRET_CODES = frozenset({"AUTH_ERR_AUTH_TOKEN_NOT_FOUND", "AUTH_ERR_APIKEY_NOT_FOUND"})
 TOO_MANY_GUESSES_TEXT = "Too many wrong tokens or keys came from your address. Wait for the seconds in Retry-After."
 MAX_KEY_READS = 50  # how many reads of lists may run at the same time, for all REST keys together
-SECRET_HEADERS = (b"authtoken", b"apikey", b"authorization")
 CHAIN_HEADER = CLIENT_HEADER.encode()
 REFUSAL_DELAY_SECONDS = 0.05  # so that clients that retry in a loop do not keep the server busy
 _PARAMETER = "{}"  # stands for the last part of a path in the route key, if that part is a parameter
@@ -255,25 +254,28 @@ class Api:
         if operation.access is Access.ANYONE:
             return ANONYMOUS_CALLER
         address = trace.address
-        # All secrets are checked together, so that a known one does not exempt guesses at others.
-        secrets = tuple(map(fields.get, SECRET_HEADERS))
-        if wait := self._guesses.seconds_until_allowed(address, secrets):
+        # Only what is checked counts: a known token does not exempt guesses at keys; ignored headers change nothing.
+        header = _checked_header(operation, fields)
+        secret = header, fields.get(header)
+        if wait := self._guesses.seconds_until_allowed(address, secret):
             self._records.record_too_many_guesses(trace)
             await asyncio.sleep(REFUSAL_DELAY_SECONDS)
             limit = "wrong_tokens_per_minute"
             raise Refused("ERR_TOO_MANY_REQUESTS", TOO_MANY_GUESSES_TEXT, retry_after=wait, limit=limit)
         try:
-            caller = await self._identify(operation, fields, headers)
+            caller = await self._identify(operation, header, fields, headers)
         except Refused as e:
             if e.code in UNKNOWN_SECRET_CODES:
                 self._guesses.record_failure(address)
             known = key_id(fingerprint(header_text(fields.get(b"apikey")))) if e.code == "AUTH_ERR_NO_ACCESS" else ""
             self._records.record_failed_authentication(trace, e, fields.get(b"authtoken"), known)
             raise
-        self._guesses.record_success(address, secrets)
+        self._guesses.record_success(address, secret)
         return caller
 
-    async def _identify(self, operation: Operation, fields: dict[bytes, bytes], headers: Headers) -> Caller:
+    async def _identify(
+        self, operation: Operation, checked: bytes, fields: dict[bytes, bytes], headers: Headers
+    ) -> Caller:
         key = fields.get(b"apikey")
         token = fields.get(b"authtoken")
         app_id = fields.get(b"appid")
@@ -289,7 +291,7 @@ class Api:
             await self._sessions.check_key(header_text(key), "create_user")
             await self._count(operation.rate, "", headers)
             return Caller("", "", "", key_hash=fingerprint(header_text(key)))
-        if operation.access is Access.ADMIN or (key and not token):
+        if checked == b"apikey":
             caller = await self._sessions.key_caller(header_text(key), header_text(fields.get(b"onbehalfof")))
             await self._count(operation.rate, header_text(key), headers, key=True)
         else:
@@ -314,6 +316,14 @@ class Api:
             advice = f"Wait for the seconds in Retry-After, or raise the server's setting {taken.setting}."
             limit = taken.setting.partition(" ")[0]
             raise Refused("ERR_TOO_MANY_REQUESTS", advice, retry_after=taken.wait, limit=limit)
+
+
+def _checked_header(operation: Operation, fields: dict[bytes, bytes]) -> bytes:
+    # The header with the secret that decides who makes the request. Others with secrets are ignored.
+    if operation.access is Access.PASS:
+        return b"authorization"
+    needs_key = operation.access in (Access.KEY, Access.ADMIN)
+    return b"apikey" if needs_key or (fields.get(b"apikey") and not fields.get(b"authtoken")) else b"authtoken"
 
 
 def _mark_over(trace: Trace) -> None:
