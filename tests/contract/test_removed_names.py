@@ -14,6 +14,7 @@ from tailwire.server.ports.records import Draft, EditedContent, GroupRow, UserRo
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.rules.names import SYSTEM_USER
+from tailwire.server.store.postgres.store import PostgresStore
 from tailwire.server.store.sql.removed_names import KEPT_SECONDS
 
 
@@ -185,4 +186,24 @@ async def test_names_of_the_removed_are_kept_for_an_hour(open_store):
     town.clock.now += 1
     await town.store.removal.remove_user("carol", with_messages=False)
     assert await kept() == [("group", "g"), ("user", "carol")]
+    await town.store.close()
+
+
+async def test_names_that_were_kept_for_an_hour_are_forgotten_without_another_removal(open_store):
+    town = await Town.open(open_store)
+
+    async def kept_after(seconds: int) -> list[str]:
+        town.clock.now += seconds
+        if isinstance(town.store, PostgresStore):
+            await town.store.upkeep.clean()
+        else:
+            assert await town.refusal(draft("alice", "carol")) == ""
+        return [row[0] for row in await town.store.database.rows("SELECT name FROM removed_names ORDER BY 1")]
+
+    await town.store.removal.remove_user("bob", with_messages=False)
+    assert await kept_after(KEPT_SECONDS - 1) == ["bob"]
+    await town.remove_group()
+    assert await kept_after(1) == ["g"]
+    assert await kept_after(KEPT_SECONDS - 2) == ["g"]
+    assert await kept_after(1) == []
     await town.store.close()

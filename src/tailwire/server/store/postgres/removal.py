@@ -164,6 +164,11 @@ class Removal:
         unit.run(removed_names.REMEMBER_SQL.format(now=":now::bigint"), kind=kind, name=name, now=now)
         unit.run(removed_names.FORGET_SQL.format(since=":since::bigint"), since=now - removed_names.KEPT_SECONDS)
 
+    async def clean(self) -> None:
+        """Forget the names of the removed that were kept for `removed_names.KEPT_SECONDS`."""
+        since = self._access.world.seconds() - removed_names.KEPT_SECONDS
+        await self._access.reads.run(removed_names.FORGET_SQL.format(since="?"), (since,))
+
     async def remove_conversation(
         self, conversation_id: ConversationKey, by: str = "", device: str = ""
     ) -> dict[str, int]:

@@ -120,6 +120,7 @@ class PostgresStore:
         self._receipts = ReceiptLane(lambda: connect_writer(database.url), lambda: lane.process, lane.errors)
         self.read_state = ReadState(access, self._receipts, self.webhooks, log)
         self.removal = Removal(access, self.standings, self.chores, self.webhooks, log)
+        self.upkeep.on_cleanup(self.removal.clean)
         self.pruning = Pruning(access, self.removal, self.chores, log)
         self._app_id = ""
         self._created = False

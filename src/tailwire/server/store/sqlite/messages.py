@@ -14,6 +14,7 @@ from tailwire.server.ports.filters import MessageFilter
 from tailwire.server.ports.records import Draft, EditedContent, ListedRow, MessageRow, Stored, Trait
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
+from tailwire.server.ports.world import World
 from tailwire.server.store.sql import removed_names
 from tailwire.server.store.sql.listing import filter_parameters, list_messages
 from tailwire.server.store.sql.messages import MessageRows
@@ -42,12 +43,15 @@ _IS_MEMBER_SQL = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 class Messages(MessageRows):
     """`MessageStore` on SQLite."""
 
-    def __init__(self, database: Database, index: SearchIndex, files: Files, webhooks: Webhooks) -> None:
+    def __init__(
+        self, database: Database, index: SearchIndex, files: Files, webhooks: Webhooks, world: World
+    ) -> None:
         super().__init__(database)
         self._db: Database = database
         self._index = index
         self._files = files
         self._webhooks = webhooks
+        self._world = world
 
     async def add(self, draft: Draft, act: GroupAct | None = None) -> Stored:
         stored = await self._db.write(lambda c: self.insert(c, draft, act))
@@ -65,7 +69,7 @@ class Messages(MessageRows):
             Refused: ERR_MESSAGE_REMOVED, a message with this muid was removed; if the sender is not a member, raised by
                 `act.allowed`; ERR_UID_NOT_FOUND, ERR_GUID_NOT_FOUND, one of the two was removed; ERR_NOT_A_MEMBER.
         """
-        removed = _removed_name(c, d)
+        removed = self._removed_name(c, d)
         if removed or (act and c.execute(_IS_MEMBER_SQL, (act.guid, act.actor)).fetchone() is None):
             return _find_stored(c, d, act, removed)
         if d.muid is not None and c.execute(IS_REMOVED_SQL, (d.sender, d.muid)).fetchone() is not None:
@@ -173,16 +177,19 @@ class Messages(MessageRows):
 
         return await self._db.write(delete)
 
+    def _removed_name(self, c: sqlite3.Connection, d: Draft) -> tuple[str, str] | None:
+        # The kind and the name of one of the two ends of the message that was removed meanwhile.
+        oldest = c.execute(removed_names.OLDEST_SQL).fetchone()
+        if oldest is None:
+            return None
+        since = self._world.seconds() - removed_names.KEPT_SECONDS
+        if oldest[0] <= since:
+            c.execute(removed_names.FORGET_SQL.format(since="?"), (since,))
+        found: tuple[str, str] | None = c.execute(removed_names.REMOVED_SQL, removed_names.names_of(d)).fetchone()
+        return found
+
     def _announce(self, c: sqlite3.Connection, message_id: int, action: Callable[[MessageRow], Draft]) -> Stored:
         return self.insert(c, action(MessageRow(*c.execute(MESSAGE_SQL, {"key": message_id}).fetchone())))
-
-
-def _removed_name(c: sqlite3.Connection, d: Draft) -> tuple[str, str] | None:
-    # The kind and the name of one of the two ends of the message that was removed meanwhile.
-    if c.execute(removed_names.ANY_SQL).fetchone() is None:
-        return None
-    found: tuple[str, str] | None = c.execute(removed_names.REMOVED_SQL, removed_names.names_of(d)).fetchone()
-    return found
 
 
 def _find_stored(c: sqlite3.Connection, d: Draft, act: GroupAct | None, removed: tuple[str, str] | None) -> Stored:

@@ -97,7 +97,7 @@ class SqliteStore:
         self.roles = Roles(database)
         self.blocks = Blocks(database, self.webhooks, log, world)
         self.friends = Friends(database)
-        self.messages = Messages(database, self.index, self.files, self.webhooks)
+        self.messages = Messages(database, self.index, self.files, self.webhooks, world)
         self.groups = Groups(database, self.files, self.webhooks, log)
         self.members = Members(database, self.messages, log)
         self.reactions = Reactions(database, self.webhooks, log)

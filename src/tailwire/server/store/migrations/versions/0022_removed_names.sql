@@ -8,25 +8,27 @@ BEGIN
     ) THEN
         RETURN NULL;
     END IF;
-    IF NEW.receiver_type = 'group' AND EXISTS (
-        SELECT FROM removed_names r WHERE r.kind = 'group' AND r.name = NEW.receiver
-        AND NOT EXISTS (SELECT FROM groups g WHERE g.guid = r.name)
-    ) THEN
-        RETURN NULL;
-    END IF;
-    -- What was written to a user who was deleted since can still be edited and deleted.
-    IF NEW.receiver_type = 'user' AND NOT (NEW.category = 'action' AND NEW.type = 'message') AND EXISTS (
-        SELECT FROM removed_names r WHERE r.kind = 'user' AND r.name = NEW.receiver
-        AND NOT EXISTS (SELECT FROM users u WHERE u.uid = r.name)
-    ) THEN
-        RETURN NULL;
-    END IF;
-    -- A message that reports a change of a membership is stored whoever made it.
-    IF NOT (NEW.category = 'action' AND NEW.type = 'groupMember') AND EXISTS (
-        SELECT FROM removed_names r WHERE r.kind = 'user' AND r.name = NEW.sender
-        AND NOT EXISTS (SELECT FROM users u WHERE u.uid = r.name)
-    ) THEN
-        RETURN NULL;
+    IF EXISTS (SELECT FROM removed_names) THEN  -- mostly there are none
+        IF NEW.receiver_type = 'group' AND EXISTS (
+            SELECT FROM removed_names r WHERE r.kind = 'group' AND r.name = NEW.receiver
+            AND NOT EXISTS (SELECT FROM groups g WHERE g.guid = r.name)
+        ) THEN
+            RETURN NULL;
+        END IF;
+        -- What was written to a user who was deleted since can still be edited and deleted.
+        IF NEW.receiver_type = 'user' AND NOT (NEW.category = 'action' AND NEW.type = 'message') AND EXISTS (
+            SELECT FROM removed_names r WHERE r.kind = 'user' AND r.name = NEW.receiver
+            AND NOT EXISTS (SELECT FROM users u WHERE u.uid = r.name)
+        ) THEN
+            RETURN NULL;
+        END IF;
+        -- A message that reports a change of a membership is stored whoever made it.
+        IF NOT (NEW.category = 'action' AND NEW.type = 'groupMember') AND EXISTS (
+            SELECT FROM removed_names r WHERE r.kind = 'user' AND r.name = NEW.sender
+            AND NOT EXISTS (SELECT FROM users u WHERE u.uid = r.name)
+        ) THEN
+            RETURN NULL;
+        END IF;
     END IF;
     RETURN NEW;
 END $$;
