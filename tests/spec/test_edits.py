@@ -6,7 +6,7 @@ import pytest
 
 from harness import DISCONNECTED, Stage
 from rest import Rest
-from tailwire import MemorySessionStore, TextMessage
+from tailwire import Action, Group, MemorySessionStore, TextMessage
 
 
 @pytest.mark.spec("K1", "K2")
@@ -125,6 +125,38 @@ async def test_both_users_learn_what_the_app_edits_and_deletes_in_their_conversa
     for actor in (alice, bob):
         assert [m.text for m in actor.ears.all("edited")] == ["corrected", "corrected again"]
         assert len(actor.ears.all("deleted")) == 1
+
+
+@pytest.mark.spec("K2")
+@pytest.mark.parametrize(("me", "other"), [("alice", "bob"), ("bob", "alice")])
+async def test_calls_take_the_other_user_from_the_message_that_reports_an_edit_by_the_app(
+    stage: Stage, me: str, other: str
+):
+    """For the author of the message as well as for the other user."""
+    actors = {uid: await stage.enter(uid) for uid in ("alice", "bob")}
+    mine, chat = actors[me], actors[me].chat
+    live = await chat.live_conversations()
+    sent = await actors["bob"].say("alice", "typo")
+    async with Rest(stage) as rest:
+        await rest("PUT", f"/messages/{sent.id}", json={"data": {"text": "corrected"}})
+    await mine.ears.until(lambda: len(mine.ears.all("edited")) == 1)
+    action = await anext(chat.messages(uid=other))
+    assert (type(action), action.sender.uid) == (Action, "app_system")
+    assert chat.get_conversation_from_message(action).conversation_with.uid == other
+    assert (await chat.mark_message_as_unread(action)).conversation_with.uid == other
+    await chat.mark_as_read(action)
+    assert [(i.key, i.conversation.unread_message_count) for i in live.items] == [(f"user/{other}", 0)]
+    await actors[other].ears.until(lambda: len(actors[other].ears.all("read")) == 1)
+
+
+async def test_conversation_is_found_from_the_message_that_reports_an_edit_in_a_group(stage: Stage):
+    alice = await stage.enter("alice")
+    await alice.chat.create_group(Group("club", "Club", "public"))
+    sent = await alice.say("club", "typo", receiver_type="group")
+    await alice.chat.edit_message(TextMessage(receiver="club", receiver_type="group", id=sent.id, text="corrected"))
+    action = await anext(alice.chat.messages(guid="club"))
+    assert isinstance(action, Action)
+    assert alice.chat.get_conversation_from_message(action).conversation_with.guid == "club"
 
 
 @pytest.mark.parametrize("action", ["delivered", "read"])

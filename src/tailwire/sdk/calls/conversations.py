@@ -11,6 +11,7 @@ from tailwire.sdk.listeners.own import ConversationRemoved, ConversationUpdated
 from tailwire.wire.constants import ReceiverType, ReceiverTypeName
 from tailwire.wire.entities import BaseMessage, Conversation, User
 from tailwire.wire.identifiers import stored_id
+from tailwire.wire.participants import message_between_participants
 from tailwire.wire.social import conversation_from_wire
 
 
@@ -144,8 +145,8 @@ class ConversationCalls:
         """
         me = self._parts.sessions.require().uid
         kind: ReceiverTypeName = "group" if message.receiver_type == ReceiverType.GROUP else "user"
-        mine = message.sender.uid == me
-        other = message.receiver_entity if mine or kind == "group" else message.sender
+        sent = message_between_participants(message)
+        other = sent.receiver_entity if sent.sender.uid == me or kind == "group" else sent.sender
         if other is None or (isinstance(other, User) and not other.uid):
             raise failure("CONVERSATION_NOT_FOUND")
         return Conversation(message.conversation_id, kind, other, last_message=message)

@@ -14,6 +14,7 @@ from tailwire.wire.constants import ReceiverType
 from tailwire.wire.entities import BaseMessage, Conversation, Group, MessageReceipt
 from tailwire.wire.frames import FrameType, envelope
 from tailwire.wire.identifiers import stored_id
+from tailwire.wire.participants import message_between_participants
 from tailwire.wire.social import conversation_from_wire, receipts_from_wire
 
 Counts = dict[str, int]
@@ -59,17 +60,18 @@ class ReceiptCalls:
 
     def _mark(self, message: BaseMessage, action: str, success: str) -> str:
         parts, session = self._parts, self._parts.sessions.require()
+        other, kind = self._conversation_of(message)
         if parts.incoming.receipts_blocked:
             raise failure("RECEIPTS_TEMPORARILY_BLOCKED")
-        sender = message.sender.uid
-        to = message.receiver if message.receiver_type == ReceiverType.GROUP else sender
+        mine = message.sender.uid == session.uid
+        sender = message.sender.uid if message.receiver_type == ReceiverType.GROUP or mine else other
         body = {"action": action, "messageId": str(checked_id(message.id)), "user": dict(session.user)}
         app_id, device = parts.identity.app_id, parts.identity.resource
-        frame = envelope(app_id, FrameType.RECEIPTS, session.uid, device, to, message.receiver_type, body)
+        frame = envelope(app_id, FrameType.RECEIPTS, session.uid, device, other, kind, body)
         parts.send_frame(json.dumps({**frame, "messageSender": sender}))
-        if sender != session.uid:
-            kind, at = str(message.receiver_type), int(parts.world.wall())
-            parts.own.notify(Marked(kind, to, int(message.id), at, action == "read"))
+        if not mine:
+            at = int(parts.world.wall())
+            parts.own.notify(Marked(kind, other, int(message.id), at, action == "read"))
         return success
 
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
@@ -96,8 +98,9 @@ class ReceiptCalls:
     def _conversation_of(self, message: BaseMessage) -> tuple[str, str]:
         if message.receiver_type == ReceiverType.GROUP:
             return message.receiver, "group"
-        sender = message.sender.uid
-        return (message.receiver if sender == self._parts.sessions.require().uid else sender), "user"
+        sent = message_between_participants(message)
+        mine = sent.sender.uid == self._parts.sessions.require().uid
+        return (sent.receiver if mine else sent.sender.uid), "user"
 
     async def mark_conversation_as_read(self, conversation: Conversation) -> str:
         """Mark a whole conversation as read. Needs no WebSocket.

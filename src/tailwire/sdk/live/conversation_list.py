@@ -16,6 +16,7 @@ from typing import Any
 
 from tailwire.sdk.live import merging
 from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
+from tailwire.wire.participants import message_between_participants
 
 MAX_UNREAD_MESSAGES = 1000
 """The highest number of unread messages that the server reports; a list counts no further, either."""
@@ -386,12 +387,8 @@ def _key_of_message(message: BaseMessage, me: str) -> str:
     kind = str(message.receiver_type)
     if kind == "group":
         return key_of(kind, message.receiver)
-    sent_by_me = message.sender.uid == me
-    if merging.reports_a_change(message) and isinstance(message, Action):
-        on = message.action_on
-        if isinstance(on, BaseMessage):
-            return key_of(kind, on.receiver if on.sender.uid == me else on.sender.uid)
-    return key_of(kind, message.receiver if sent_by_me else message.sender.uid)
+    sent = message_between_participants(message)
+    return key_of(kind, sent.receiver if sent.sender.uid == me else sent.sender.uid)
 
 
 def _key_of_conversation(c: Conversation) -> str:
