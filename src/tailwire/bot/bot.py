@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import re
 from collections.abc import Awaitable, Callable, Collection
@@ -17,11 +16,11 @@ from tailwire.bot.matching import F, Handler, Matches, checked_handler, command_
 from tailwire.bot.mistakes import WrongToken, cannot_run_text, exc_info_from_author
 from tailwire.bot.queues import ConversationQueues, Work
 from tailwire.bot.running import call_until_reached, is_in_a_loop, run_handler, token_of
+from tailwire.bot.sessions import session_store_of
 from tailwire.bot.stream import Draft
 from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
-from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
 from tailwire.sdk.retry import RETRYABLE_CODES
 from tailwire.sdk.session import SessionStore
@@ -104,7 +103,7 @@ class Bot:
             raise ValueError(f"handler_timeout={handler_timeout!r}: give seconds above 0, or None for no limit")
         if isinstance(ignored_roles, str):
             raise ValueError(f'ignored_roles={ignored_roles!r}: give a list, ["{ignored_roles}"]')
-        self.uid = stored_id(uid)
+        self.uid, self._given_uid = stored_id(uid), uid
         self._app_id, self._session_store = app_id, session_store
         self._settings = _with_bot_catch_up(settings)
         self._concurrency, self._handler_timeout = concurrency, handler_timeout
@@ -285,15 +284,9 @@ class Bot:
             Exception: whatever `auth_token_provider` raises at a login.
             SystemExit, KeyboardInterrupt: a handler raised it.
         """
-        await self._serve(
-            ChatClient(
-                self._app_id,
-                self._settings,
-                session_store=self._session_store if self._session_store is not None else _store_of(self.uid),
-                auth_token_provider=self._provider,
-            ),
-            self._auth_key,
-        )
+        store = self._session_store if self._session_store is not None else session_store_of(self._given_uid)
+        chat = ChatClient(self._app_id, self._settings, session_store=store, auth_token_provider=self._provider)
+        await self._serve(chat, self._auth_key)
 
     async def _serve(self, chat: ChatClient, auth_key: str) -> None:
         if self._chat is not None:
@@ -389,12 +382,3 @@ def _with_bot_catch_up(settings: AppSettings) -> AppSettings:
     if isinstance(settings, AppSettings) and settings.catch_up_limit == AppSettingsBuilder().build().catch_up_limit:
         return replace(settings, catch_up_limit=MAX_MISSED_MESSAGES)
     return settings  # invalid settings are reported by ChatClient
-
-
-def _store_of(uid: str) -> FileSessionStore:
-    # One session per uid: several bots, and a user's own client, may run on one machine.
-    from platformdirs import user_data_path
-
-    safe = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in uid)[:60]
-    name = f"{safe}-{hashlib.sha256(uid.encode()).hexdigest()[:8]}"
-    return FileSessionStore(user_data_path("tailwire", appauthor=False) / "bots" / name)

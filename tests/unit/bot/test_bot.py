@@ -9,7 +9,6 @@ import pytest
 
 from tailwire import AppSettingsBuilder, MessageReceived, ReactionChanged
 from tailwire.bot import Bot, Context
-from tailwire.bot import bot as bot_module
 from tailwire.testing import bot_test
 
 
@@ -208,13 +207,6 @@ async def test_run_and_bot_test_are_refused_in_an_event_loop():
         a_bot().run()
     with pytest.raises(RuntimeError, match="not async"), bot_test(a_bot()):
         pass
-
-
-def test_sessions_of_each_uid_are_kept_in_a_folder_of_their_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    folders = {bot_module._store_of(uid)._path("app").parent for uid in ("bob", "Bob", "../bob", "carol")}
-    assert len(folders) == 4
-    assert all(folder.parent == tmp_path / "tailwire" / "bots" for folder in folders)
 
 
 def test_bot_test_refuses_to_write_as_the_bot():
