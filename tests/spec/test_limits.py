@@ -293,18 +293,39 @@ async def test_core_requests_of_the_app_are_limited_together(stage: Stage, small
 
 async def test_standard_requests_of_all_users_are_limited_together(stage: Stage, small_app):
     async with Rest(stage) as rest:
-        uids, count = ("alice", "bob", "carol"), 0
-        while True:
-            answer = await rest.answer("GET", "/users", as_=uids[count % 3])
+        count = 0
+        while True:  # an API key may use all of the limit
+            answer = await rest.answer("GET", "/users")
             assert answer.headers["x-rate-limit"] == "120"
             if answer.status_code == 429:
                 break
             count += 1
         assert 120 <= count <= 125  # time passes during the requests
-        assert "standard_per_minute" in answer.json()["error"]["details"]
+        assert answer.json()["error"]["details"].endswith("setting standard_per_minute.")
+        await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/users", as_="alice")
         await rest("POST", "/users", json={"uid": "more", "name": "U"})  # of the other rate
         await stage.pass_time(2)
         await rest("GET", "/users", as_="alice")
+
+
+@pytest.fixture
+def app_of_600(stage: Stage, tmp_path) -> Stage:
+    use_limits(stage, tmp_path, standard_per_minute=600)
+    return stage
+
+
+async def test_one_user_with_many_tokens_does_not_get_others_refused(stage: Stage, app_of_600):
+    sessions, codes = stage.server.parts.actions.sessions, []
+    async with Rest(stage) as rest:
+        for _ in range(20):
+            own = {"authtoken": (await sessions.create_token("alice")).token, "apikey": "", "resource": "r"}
+            codes += [(await rest.answer("GET", "/users", headers=own)).status_code for _ in range(3)]
+        assert codes.count(429) > 30
+        error = await rest.refused("ERR_TOO_MANY_REQUESTS", "GET", "/users", headers=own)
+        assert "standard_per_minute (one user may use a tenth of it)" in error["details"]
+        for uid in ("bob", "carol"):
+            for _ in range(15):
+                assert (await rest.answer("GET", "/users", as_=uid)).status_code == 200
 
 
 async def test_one_user_cannot_exhaust_the_login_limit_of_the_app(stage: Stage, small_app):
@@ -344,8 +365,8 @@ async def test_each_receiver_counts_towards_the_limit(stage: Stage, few_to_many)
         await rest.refused("ERR_TOO_MANY_REQUESTS", "POST", "/messages", as_="alice", json=to("bob"))
 
 
-@pytest.mark.parametrize(("own", "app", "limit"), [(60, 6000, "15"), (6000, 60, "60")])
-async def test_tighter_of_the_limits_of_the_user_and_of_the_app_is_reported(stage: Stage, tmp_path, own, app, limit):
+@pytest.mark.parametrize(("own", "app", "limit"), [(60, 6000, "15"), (6000, 120, "3")])
+async def test_tighter_of_the_limits_of_the_token_and_of_the_user_is_reported(stage: Stage, tmp_path, own, app, limit):
     await stage.server.stop()
     use_limits(stage, tmp_path, sends_per_minute=own, standard_per_minute=app)
     await stage.server.start()

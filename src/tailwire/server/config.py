@@ -70,8 +70,8 @@ class Settings:
         slow_close: a socket with more buffered bytes than this is closed; its client reconnects and catches up.
         frames_per_second: frames that one socket may send, on average over `sweep_interval`; one more closes it.
         core_per_minute: logins, created and deleted users, created and joined groups in the whole app, successful or
-            not; one auth token may use a tenth of it, an API key all of it; 0 for no limit.
-        standard_per_minute: requests of the whole app that `core_per_minute` does not count; 0 for no limit.
+            not; one user may use a tenth of it, an API key all of it; 0 for no limit.
+        standard_per_minute: all other requests of the whole app, with the same share for one user; 0 for no limit.
         sends_per_minute: messages that one token may send, each receiver counted; 0 for no limit.
         requests_per_minute: requests that one token may make, without sent messages; 0 for no limit.
         logins_per_minute: logins of one uid; 0 for no limit.

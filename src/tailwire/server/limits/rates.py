@@ -1,4 +1,4 @@
-"""Limits the rates of requests: those with one token or key, and those of the app as a whole."""
+"""Limits the rates of requests: those with one token or key, those of one user, and those of the app as a whole."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from tailwire.server.limits.buckets import Buckets
 
 APP_KEY = ""
-TOKEN_SHARE = 10  # one token may use a tenth of the `core` rate of the app
+USER_SHARE = 10  # one user may use a tenth of each rate of the app
 
 
 class RequestKind(StrEnum):
@@ -45,60 +45,70 @@ class Rates:
     Args:
         sends, others: requests per minute for each token or key: sends of messages, and all others. 0 for no limit.
         core, standard: requests per minute for the app as a whole: those of `RequestKind.CORE`, and all others. 0 for
-            no limit. One auth token may use a tenth of `core`, so that no user can keep others from logging in; an API
-            key may use all of it.
+            no limit. The auth tokens of one user may together use a tenth of each, so that no user can keep others from
+            logging in or from anything else; an API key may use all of it.
         clock: returns monotonic seconds.
     """
 
     def __init__(self, *, sends: int, others: int, core: int, standard: int, clock: Callable[[], float]) -> None:
-        token_sends = "sends_per_minute", per_minute(sends, clock)
-        token_others = "requests_per_minute", per_minute(others, clock)
-        token_core = "core_per_minute (one token may use a tenth of it)", per_minute(core / TOKEN_SHARE, clock)
-        app_core = "core_per_minute", Buckets(core / 60, max(1.0, core), clock)
-        app_standard = "standard_per_minute", Buckets(standard / 60, max(1.0, standard), clock)
-        # The limits of a key, of a token, and of the app.
-        self._limits = {
-            RequestKind.CORE: (token_others, token_core, app_core),
-            RequestKind.SEND: (token_sends, token_sends, app_standard),
-            RequestKind.OTHER: (token_others, token_others, app_standard),
-        }
+        own_sends = "sends_per_minute", per_minute(sends, clock)
+        own_others = "requests_per_minute", per_minute(others, clock)
+        # The limits of a token or key.
+        self._own = {RequestKind.CORE: own_others, RequestKind.SEND: own_sends, RequestKind.OTHER: own_others}
+        of_core = _limits_of_app("core_per_minute", core, clock)
+        of_standard = _limits_of_app("standard_per_minute", standard, clock)
+        # The limits of a user, and of the app.
+        self._shared = {RequestKind.CORE: of_core, RequestKind.SEND: of_standard, RequestKind.OTHER: of_standard}
 
-    def count_request(self, kind: RequestKind, who: str, *, key: bool = False, count: int = 1) -> RateResult:
-        """Count a request before it is carried out, against the limit of its token or key and against that of the app.
+    def count_request(
+        self, kind: RequestKind, who: str, *, uid: str = "", key: bool = False, count: int = 1
+    ) -> RateResult:
+        """Count a request before it is carried out, against the limits of its token or key, its user and the app.
 
         Args:
             kind: the kind of the request.
             who: the token or key; "" for an anonymous request, which only the limit of the app concerns.
+            uid: the user to whom the token belongs. It is ignored for an API key.
             key: True for an API key, False for an auth token.
             count: as how many requests it counts.
 
         Returns:
-            The result for the limit that refuses the request, else for the one with fewer remaining requests.
+            The result for the limit that refuses the request, else for the one with the fewest remaining requests.
         """
-        key_limit, token_limit, app_limit = self._limits[kind]
+        of_user, of_app = self._shared[kind]
+        limits = [(of_app, APP_KEY)]
+        if who and not key:
+            limits.insert(0, (of_user, uid))
+        if who and (key or kind is not RequestKind.CORE):
+            limits.insert(0, (self._own[kind], who))
         found = NO_LIMIT
-        if who:
-            setting, buckets = key_limit if key else token_limit
-            if buckets.limited:
-                found = _result_of_taking(setting, buckets, who, count)
-                if found.wait:
-                    return found
-        setting, buckets = app_limit
-        if buckets.limited:
-            taken = _result_of_taking(setting, buckets, APP_KEY, count)
-            if taken.wait or not found.most or taken.remaining < found.remaining:
+        for (setting, buckets), counted in limits:
+            if not buckets.limited:
+                continue
+            taken = _result_of_taking(setting, buckets, counted, count)
+            if taken.wait:
                 return taken
+            if not found.most or taken.remaining < found.remaining:
+                found = taken
         return found
 
     def divide(self, servers: int) -> None:
         """Divide the limits of the app by the number of servers that share them.
 
-        This includes the tenth of `core` that one token may use. The other limits of tokens and keys are not divided.
+        This includes the tenth that one user may use. The limits of tokens and keys are not divided.
         """
-        _, (_, tenth), _ = self._limits[RequestKind.CORE]
-        tenth.divide(servers)
-        for _, _, (_, buckets) in self._limits.values():
-            buckets.divide(servers)
+        for limits in self._shared.values():
+            for _, buckets in limits:
+                buckets.divide(servers)
+
+
+_Limit = tuple[str, Buckets]
+
+
+def _limits_of_app(setting: str, rate: int, clock: Callable[[], float]) -> tuple[_Limit, _Limit]:
+    # Returns the limit of one user, and that of the app.
+    of_user = f"{setting} (one user may use a tenth of it)", per_minute(rate / USER_SHARE, clock)
+    return of_user, (setting, Buckets(rate / 60, max(1.0, rate), clock))
 
 
 def _result_of_taking(setting: str, buckets: Buckets, who: str, count: int) -> RateResult:

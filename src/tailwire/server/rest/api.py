@@ -215,7 +215,7 @@ class Api:
             call.body = parse(await read_body(receive, self._max_body), operation.body)
             if operation.cost is not None and (more := operation.cost(call.body) - 1) > 0:
                 identity = caller.token or header_text(fields.get(b"apikey"))
-                await self._count(operation.rate, identity, headers, key=not caller.token, count=more)
+                await self._count(operation.rate, identity, headers, uid=caller.uid, key=not caller.token, count=more)
         if caller.key_hash:
             trace.entry = self._records.audit.begin(
                 caller, operation, call.params, call.body, trace.address, trace.request_id.decode()
@@ -281,7 +281,7 @@ class Api:
         app_id = fields.get(b"appid")
         if operation.access is Access.PASS:
             caller = await self._sessions.pass_caller(header_text(fields.get(b"authorization")))
-            await self._count(operation.rate, caller.token, headers)
+            await self._count(operation.rate, caller.token, headers, uid=caller.uid)
             return caller
         if app_id != self._app_id and (app_id or not key):
             raise Refused("AUTH_ERR_INVALID_APPID" if app_id else "AUTH_ERR_EMPTY_APPID")
@@ -299,13 +299,13 @@ class Api:
             caller = await self._sessions.caller(
                 header_text(token), header_text(fields.get(b"resource")), chained=chained
             )
-            await self._count(operation.rate, caller.token, headers)
+            await self._count(operation.rate, caller.token, headers, uid=caller.uid)
         return caller
 
     async def _count(
-        self, kind: RequestKind, identity: str, headers: Headers, *, key: bool = False, count: int = 1
+        self, kind: RequestKind, identity: str, headers: Headers, *, uid: str = "", key: bool = False, count: int = 1
     ) -> None:
-        taken = self._rates.count_request(kind, identity, key=key, count=count)
+        taken = self._rates.count_request(kind, identity, uid=uid, key=key, count=count)
         if taken.most:
             headers[:] = [h for h in headers if not h[0].startswith(b"x-rate-limit")]
             headers.append((b"x-rate-limit", b"%d" % taken.most))
