@@ -125,6 +125,32 @@ async def test_used_upload_form_counts_towards_the_quota_until_it_expires(open_s
     await store.close()
 
 
+async def test_form_of_a_file_is_found_by_its_name_also_after_it_was_used(open_store):
+    store = await open_store()
+    forms = Forms(store)
+    assert not await store.files.has_form("a" * 40, 0)
+    assert await forms.issue(1000, a=60, b=20) is FormResult.STORED
+    assert await store.files.has_form("a" * 40, 999)
+    assert not await store.files.has_form("a" * 40, 1000)
+    assert not await store.files.has_form("c" * 40, 0)
+    await store.files.close_form("a" * 40)
+    assert await forms.accept(1001, "b", 1) is FileResult.STORED
+    assert await store.files.has_form("a" * 40, 999)
+    assert await store.files.has_form("b" * 40, 999)
+    await store.close()
+
+
+async def test_forms_without_limits_are_stored(open_store):
+    store = await open_store()
+    forms = Forms(store)
+    assert await forms.issue(1000, quota=50, most=1, a=60) is FormResult.OVER_QUOTA
+    assert await forms.issue(1000, quota=0, most=0, a=60, b=10**12) is FormResult.STORED
+    assert await forms.issue(1000, quota=0, most=2, c=1) is FormResult.TOO_MANY
+    assert await forms.issue(1000, quota=10, most=0, c=1) is FormResult.OVER_QUOTA
+    assert await forms.issue(1000, quota=0, most=0, c=1) is FormResult.STORED
+    await store.close()
+
+
 async def test_user_has_a_limited_number_of_open_upload_forms(open_store):
     store = await open_store()
     forms = Forms(store)

@@ -301,6 +301,18 @@ async def test_second_upload_with_a_form_neither_changes_a_sent_file_nor_restore
         assert bucket.names() == set()
 
 
+async def test_files_that_the_app_itself_uploads_to_the_bucket_are_accepted_without_a_quota(s3: S3Server, tmp_path):
+    bucket = s3.create_bucket()
+    environment = variables(bucket, uploads_direct=True, uploads_per_day=5)
+    async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as app:
+        del app._headers["onBehalfOf"]
+        form = await app.form(len(PAGE))
+        await app.upload(form, PAGE)
+        answer = await app.http.get(form["attachment"]["url"])
+        assert (answer.status_code, answer.content) == (200, PAGE)
+        assert bucket.names() == {final_name(form)}
+
+
 async def test_upload_form_without_a_receiver_points_to_the_server(s3: S3Server, tmp_path):
     environment = variables(s3.create_bucket(), uploads_direct=True)
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Uploader(server) as alice:

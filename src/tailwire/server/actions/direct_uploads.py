@@ -68,18 +68,19 @@ class DirectUploads:
         """Record the forms that a user is about to get, if their limits permit these. Call it before giving them out.
 
         Args:
-            uid: the user. Nothing is recorded for the app itself, which has no limits.
+            uid: the user. The app itself has no limits.
             sizes: how many bytes each form permits, by the name under which its file will be kept.
 
         Raises:
             Refused: ERR_UPLOAD_QUOTA_EXCEEDED: too many forms are open, or they permit too many bytes; ERR_UNAVAILABLE:
                 the store cannot write.
         """
-        if uid == SYSTEM_USER or not sizes:
+        if not sizes:
             return
         now = self._seconds()
+        quota, most = (0, 0) if uid == SYSTEM_USER else (self._room.per_day, MAX_FORMS)
         forms = [FormRow(key, uid, size, now) for key, size in sizes.items()]
-        limits = FormLimits(self._room.per_day, MAX_FORMS, now - DAY_SECONDS, now - self._form_lifetime)
+        limits = FormLimits(quota, most, now - DAY_SECONDS, now - self._form_lifetime)
         result = await self._store.files.issue_forms(forms, limits)
         if result is FormResult.TOO_MANY:
             advice = f"You may have {MAX_FORMS} forms. Send the files that you have uploaded, or wait a day."
@@ -91,7 +92,8 @@ class DirectUploads:
         """Examine and record a file that a client may have uploaded to the bucket, and return its record.
 
         The file is first copied to a name that the form cannot write to, and only then examined. If the file has been
-        recorded already, that record is returned. None means that there is no such file, or that its user was deleted.
+        recorded already, that record is returned. None means that no form for this name was issued within a day, that
+        there is no such file, or that its user was deleted.
 
         Args:
             key: the name under which the file is kept.
@@ -101,6 +103,9 @@ class DirectUploads:
                 uploaded too much (in both cases the file is removed); ERR_UNAVAILABLE: the bucket or the store fails.
         """
         if named_files(f"/files/{key}") != (key,):
+            return None
+        # Without a form nobody can have uploaded it. Strangers may ask for any name, and the bucket costs a request.
+        if not await self._store.files.has_form(key, self._seconds() - DAY_SECONDS):
             return None
         arrived = await self._uploads.accept_upload(key)
         if arrived is None:

@@ -32,7 +32,7 @@ UPLOAD_REST = 2.0
 NAME_KEPT_SECONDS = FORM_LIFETIME_SECONDS + DAY_SECONDS
 """How long the name of a removed file is kept, so that no file is uploaded under it again.
 
-A form for the bucket can upload until it expires, and what it has uploaded is accepted for another day.
+A form for the bucket can upload until it expires, and what it has uploaded is removed within another day.
 """
 # Types that a browser may display. All others are sent as downloads: HTML and SVG can run scripts.
 INLINE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp", "application/pdf")

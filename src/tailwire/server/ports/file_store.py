@@ -33,6 +33,14 @@ class FileStore(Protocol):
             limits: if the forms would exceed them, none is stored.
         """
 
+    async def has_form(self, name: str, since: int) -> bool:
+        """Return whether a form for the file of a name was issued after a time, open or not.
+
+        Args:
+            name: the name of the file.
+            since: the time, in seconds since 1970.
+        """
+
     async def close_form(self, name: str) -> None:
         """Store that the file of a form was refused, so that the form no longer counts as open.
 

@@ -30,7 +30,7 @@ class FormLimits:
     Attributes:
         quota: how many bytes the user's files, open forms and new forms may have together; 0 for no limit. The new
             forms and all forms that have not expired, open or not, may not have more either.
-        most: how many forms may be open.
+        most: how many forms may be open; 0 for no limit.
         day_ago: forms issued and files added at or before this time do not count, in seconds since 1970.
         expired_before: forms issued at or before this time have expired, so that nothing can be uploaded with them, in
             seconds since 1970.

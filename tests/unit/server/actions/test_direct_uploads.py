@@ -31,6 +31,7 @@ class Bucket:
         self.form_result = FormResult.STORED
         self.closed: list[str] = []
         self.looked_up: list[str] = []
+        self.forms = {KEY: 1_000_000}  # when each was issued
         self.direct = True
         self.record: str | None = None
         room = SimpleNamespace(per_day=100, quota_exceeded=lambda: Refused("ERR_UPLOAD_QUOTA_EXCEEDED"))
@@ -45,7 +46,9 @@ class Bucket:
         )
 
     def _files(self) -> Any:
-        return SimpleNamespace(add=self._add, get=self._get, issue_forms=self._issue, close_form=self._close)
+        return SimpleNamespace(
+            add=self._add, get=self._get, issue_forms=self._issue, close_form=self._close, has_form=self._has_form
+        )
 
     async def _add(self, row: Any, quota: int, since: int, *, by_user: bool) -> FileResult:
         assert by_user == (row.uid != SYSTEM_USER)
@@ -55,6 +58,9 @@ class Bucket:
     async def _issue(self, forms: list[FormRow], limits: FormLimits) -> FormResult:
         self.issued.append((forms, limits))
         return self.form_result
+
+    async def _has_form(self, name: str, since: int) -> bool:
+        return self.forms.get(name, 0) > since
 
     async def _close(self, name: str) -> None:
         self.closed.append(name)
@@ -94,10 +100,11 @@ async def test_no_upload_form_is_made_or_stored_when_files_are_uploaded_through_
     assert bucket.issued == []
 
 
-async def test_upload_forms_of_the_system_user_are_neither_stored_nor_limited():
+async def test_upload_forms_of_the_system_user_are_stored_and_not_limited():
     bucket = Bucket()
     await bucket.uploads.issue(SYSTEM_USER, {"a": 30})
-    assert bucket.issued == []
+    now = 1_000_000
+    assert bucket.issued == [([FormRow("a", SYSTEM_USER, 30, now)], FormLimits(0, 0, now - 86_400, now - 60))]
 
 
 @pytest.mark.parametrize("result", [FormResult.TOO_MANY, FormResult.OVER_QUOTA])
@@ -178,6 +185,17 @@ async def test_name_that_cannot_be_a_file_name_is_not_looked_up():
     assert await bucket.uploads.accept_upload("../secret") is None
     assert (bucket.looked_up, bucket.added) == ([], [])
     await bucket.uploads.accept_upload(KEY)
+    assert bucket.looked_up == [KEY]
+
+
+@pytest.mark.parametrize("issued", [None, 1_000_000 - 86_400])
+async def test_bucket_is_not_asked_for_a_name_without_a_form_of_the_last_day(issued: int | None):
+    bucket = Bucket()
+    bucket.forms = {} if issued is None else {KEY: issued}
+    assert await bucket.uploads.accept_upload(KEY) is None
+    assert (bucket.looked_up, bucket.added) == ([], [])
+    bucket.forms = {KEY: 1_000_000 - 86_399}
+    assert await bucket.uploads.accept_upload(KEY) is not None
     assert bucket.looked_up == [KEY]
 
 

@@ -12,7 +12,7 @@ from tailwire.server.store.postgres.chores import Chores
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.sql.files import COLUMN_NAMES, COLUMNS, CONDEMNED, NEVER_USED, USED, FileRows
 from tailwire.server.store.sql.issued_forms import COLUMN_NAMES as FORM_COLUMNS
-from tailwire.server.store.sql.issued_forms import OVER_QUOTA_CONDITION, REMOVE_OLD_SQL, TOO_MANY_CONDITION, values_of
+from tailwire.server.store.sql.issued_forms import REMOVE_OLD_SQL, refusing_conditions, values_of
 
 _CONDEMN_SQL = f"""UPDATE files SET used = {CONDEMNED} WHERE name IN
 (SELECT name FROM files WHERE used = :used::int AND unused_since <= :before::bigint LIMIT :most::bigint)"""
@@ -48,14 +48,14 @@ class Files(FileRows):
         return FileResult.STORED
 
     async def issue_forms(self, forms: Sequence[FormRow], limits: FormLimits) -> FormResult:
-        unit, values = Unit(), values_of(forms, limits)
-        unit.end_if(TOO_MANY_CONDITION, **values)
-        unit.end_if(OVER_QUOTA_CONDITION, **values)
+        unit, values, conditions = Unit(), values_of(forms, limits), refusing_conditions(limits)
+        for condition, _ in conditions:
+            unit.end_if(condition, **values)
         unit.run(REMOVE_OLD_SQL, day_ago=limits.day_ago)
         for form in forms:
             unit.run(insert("issued_forms", FORM_COLUMNS), row=as_row(form._asdict()))
         ended = (await self._access.carry_out(unit)).ended
-        return FormResult.STORED if ended is None else (FormResult.TOO_MANY, FormResult.OVER_QUOTA)[ended]
+        return FormResult.STORED if ended is None else conditions[ended][1]
 
     async def condemn(self, *, never_used_added_until: int, last_used_until: int, limit: int) -> list[FileRow]:
         if not await self._any_unused(never_used_added_until, last_used_until):

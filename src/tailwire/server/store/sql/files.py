@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tailwire.server.ports.file_records import FileRow
 from tailwire.server.store.sql.connection import Connection
-from tailwire.server.store.sql.issued_forms import CLOSE_SQL
+from tailwire.server.store.sql.issued_forms import CLOSE_SQL, HAS_FORM_SQL
 
 COLUMN_NAMES = tuple(f.name for f in dataclasses.fields(FileRow))
 COLUMNS = ", ".join(COLUMN_NAMES)
@@ -49,6 +49,9 @@ class FileRows:
         )
         await self._db.run_many(removed, [(now, name) for name in names])
         await self._db.run(f"DELETE FROM files WHERE used = {REMOVED} AND unused_since <= ?", (now - kept_seconds,))
+
+    async def has_form(self, name: str, since: int) -> bool:
+        return await self._db.first_row(HAS_FORM_SQL, (name, since)) is not None
 
     async def close_form(self, name: str) -> None:
         await self._db.run(CLOSE_SQL, (name,))

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tailwire.server.ports.form_records import FormLimits, FormRow
+from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 
 COLUMN_NAMES = FormRow._fields
 _OPEN = """uid = :uid AND open = 1 AND issued_at > CAST(:day_ago AS BIGINT)
 AND NOT EXISTS (SELECT 1 FROM files WHERE files.name = issued_forms.name)"""
 _SUM = "(SELECT coalesce(sum(size), 0) FROM"
-TOO_MANY_CONDITION = f"""(SELECT count(*) FROM issued_forms WHERE {_OPEN}) + CAST(:count AS BIGINT)
+_TOO_MANY_CONDITION = f"""(SELECT count(*) FROM issued_forms WHERE {_OPEN}) + CAST(:count AS BIGINT)
 > CAST(:most AS BIGINT)"""
-OVER_QUOTA_CONDITION = f"""CAST(:quota AS BIGINT) > 0
-AND ({_SUM} files WHERE uid = :uid AND created_at > CAST(:day_ago AS BIGINT))
+_OVER_QUOTA_CONDITION = f"""({_SUM} files WHERE uid = :uid AND created_at > CAST(:day_ago AS BIGINT))
 + {_SUM} issued_forms WHERE {_OPEN}) + CAST(:size AS BIGINT) > CAST(:quota AS BIGINT)
 OR {_SUM} issued_forms WHERE uid = :uid AND issued_at > CAST(:expired AS BIGINT)) + CAST(:size AS BIGINT)
 > CAST(:quota AS BIGINT))"""
@@ -28,11 +27,22 @@ OR {_SUM} issued_forms WHERE uid = :uid AND issued_at > CAST(:expired AS BIGINT)
 OLD_FORMS_AT_ONCE = 200
 REMOVE_OLD_SQL = f"""DELETE FROM issued_forms WHERE name IN
 (SELECT name FROM issued_forms WHERE issued_at <= CAST(:day_ago AS BIGINT) LIMIT {OLD_FORMS_AT_ONCE})"""
+HAS_FORM_SQL = "SELECT 1 FROM issued_forms WHERE name = ? AND issued_at > ?"
 CLOSE_SQL = "UPDATE issued_forms SET open = 0 WHERE name = ?"
 
 
+def refusing_conditions(limits: FormLimits) -> list[tuple[str, FormResult]]:
+    """Return the conditions under which new forms are not stored, in SQL, each with the result; none without limits."""
+    conditions = []
+    if limits.most:
+        conditions.append((_TOO_MANY_CONDITION, FormResult.TOO_MANY))
+    if limits.quota:
+        conditions.append((_OVER_QUOTA_CONDITION, FormResult.OVER_QUOTA))
+    return conditions
+
+
 def values_of(forms: Sequence[FormRow], limits: FormLimits) -> dict[str, Any]:
-    """Return the values of `TOO_MANY_CONDITION` and `OVER_QUOTA_CONDITION` for new forms.
+    """Return the values of the `refusing_conditions` for new forms.
 
     Args:
         forms: at least one form; all are of one user.

@@ -24,7 +24,7 @@ from tailwire.server.store.sql.files import (
     FileRows,
 )
 from tailwire.server.store.sql.issued_forms import COLUMN_NAMES as FORM_COLUMNS
-from tailwire.server.store.sql.issued_forms import OVER_QUOTA_CONDITION, REMOVE_OLD_SQL, TOO_MANY_CONDITION, values_of
+from tailwire.server.store.sql.issued_forms import REMOVE_OLD_SQL, refusing_conditions, values_of
 from tailwire.server.store.sqlite.chores import Chores
 from tailwire.server.store.sqlite.database import Database
 
@@ -66,10 +66,9 @@ class Files(FileRows):
 
         def issue(c: sqlite3.Connection) -> FormResult:
             c.execute(REMOVE_OLD_SQL, values)
-            if c.execute(f"SELECT {TOO_MANY_CONDITION}", values).fetchone()[0]:
-                return FormResult.TOO_MANY
-            if c.execute(f"SELECT {OVER_QUOTA_CONDITION}", values).fetchone()[0]:
-                return FormResult.OVER_QUOTA
+            for condition, result in refusing_conditions(limits):
+                if c.execute(f"SELECT {condition}", values).fetchone()[0]:
+                    return result
             c.executemany(_ISSUE_SQL, forms)
             return FormResult.STORED
 
