@@ -27,6 +27,15 @@ async def test_token_of_another_user_is_refused(table: Table):
         await Screen(app, pilot).until("The token belongs to bob")
 
 
+async def test_user_id_may_be_entered_in_upper_case(table: Table):
+    token = table.tokens["alice"]
+    async with table.chat("ALICE", token=token) as screen:
+        assert screen.app.chat.get_logged_in_user().uid == "alice"
+    async with table.chat("Alice", token=""):  # the same profile, with its session
+        pass
+    assert [p["uid"] for p in json.loads((table.folder / "profiles" / "profiles.json").read_text())] == ["alice"]
+
+
 async def test_server_that_does_not_run_is_named_with_advice(table: Table):
     app = table.app(url="http://127.0.0.1:9")
     async with app.run_test(size=(80, 30), notifications=True) as pilot:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tailwire.sdk.io.files import FileSessionStore
+from tailwire.wire.identifiers import stored_id
 
 MAX_PROFILES = 50
 _FILE_NAME = "profiles.json"
@@ -23,12 +24,15 @@ class Profile:
     Attributes:
         server: the URL of the server.
         app_id: the id of the app.
-        uid: the uid of the user.
+        uid: the uid of the user; in lower case, as the server stores it, however it was entered.
     """
 
     server: str
     app_id: str
     uid: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "uid", stored_id(self.uid))
 
     @property
     def title(self) -> str:
