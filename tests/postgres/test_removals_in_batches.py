@@ -10,13 +10,15 @@ from typing import Any
 import asyncpg
 import pytest
 
+from contract.neighbours import Clock
 from postgres.test_locks import APP_LOCK
 from postgres.writing import draft
 from tailwire.server.ports.conversations import key_of
-from tailwire.server.ports.records import EditedContent, GroupRow, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, GroupRow, MessageRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
+from tailwire.server.store.postgres.chores import LATE_SECONDS
 from tailwire.server.store.postgres.store import PostgresStore
 
 GROUP = key_of("", "g", "group")
@@ -55,9 +57,11 @@ async def left(store: PostgresStore) -> list[int]:
 
 
 @asynccontextmanager
-async def with_group(url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[PostgresStore]:
+async def with_group(
+    url: str, monkeypatch: pytest.MonkeyPatch, world: World | None = None
+) -> AsyncIterator[PostgresStore]:
     """Open a store with the users alice and bob, and the group g of alice."""
-    store = await PostgresStore.open(url, World())
+    store = await PostgresStore.open(url, world or World())
 
     async def nothing(*arguments: Any) -> None:
         pass
@@ -83,6 +87,54 @@ async def test_edit_in_the_batch_of_the_removal_of_its_group_leaves_nothing_of_t
         with pytest.raises(Refused, match="ERR_GUID_NOT_FOUND"):
             await edit
         assert await left(store) == [0, 0]
+
+
+def change(store: PostgresStore, number: int, *, edit: bool) -> Any:
+    """Return the edit or the deletion of a message of bob to alice, by himself."""
+
+    def announced(row: MessageRow) -> Draft:
+        return draft("bob", "alice", text="changed")._replace(category="action", type="message")
+
+    act = MessageAct(number, "bob", anything)
+    if edit:
+        return store.messages.edit(act, 9, lambda row: EditedContent(b'{"data":{"text":"changed"}}', 0), announced)
+    return store.messages.delete(act, 9, lambda row: b'{"data":{}}', announced)
+
+
+@pytest.mark.parametrize("edit", [True, False])
+async def test_change_before_the_removal_of_its_sender_in_one_batch_is_announced(postgres_url, monkeypatch, edit):
+    async with with_group(postgres_url, monkeypatch) as store:
+        number = (await store.messages.add(draft("bob", "alice"))).message.id
+        async with one_batch(store, postgres_url) as submit:
+            changing = await submit(change(store, number, edit=edit))
+            removal = await submit(store.removal.remove_user("bob", with_messages=False))
+        await removal
+        announced = (await changing).message
+        assert (await store.messages.get(announced.id)).category == "action"
+        assert (await store.messages.get(number)).updated_at == 9
+        with pytest.raises(Refused, match="ERR_UID_NOT_FOUND"):
+            await change(store, number, edit=edit)
+
+
+@pytest.mark.parametrize("edit", [True, False])
+async def test_nothing_remains_of_a_change_before_the_permanent_removal_of_its_sender_in_one_batch(
+    postgres_url, monkeypatch, edit
+):
+    clock = Clock()
+    async with with_group(postgres_url, monkeypatch, clock) as store:
+        number = (await store.messages.add(draft("bob", "alice"))).message.id
+        async with one_batch(store, postgres_url) as submit:
+            changing = await submit(change(store, number, edit=edit))
+            removal = await submit(store.removal.remove_user("bob", with_messages=True))
+        await removal
+        await changing
+        clock.now += LATE_SECONDS
+        while await store.chores.do_next():
+            pass
+        for table in ("messages", "conversations", "participants", "edits"):
+            which = "" if table == "edits" else " WHERE conversation_id = ?"
+            values = () if table == "edits" else (key_of("alice", "bob", "user"),)
+            assert (await store.database.first_row(f"SELECT count(*) FROM {table}{which}", values))[0] == 0
 
 
 async def test_only_the_messages_of_the_removed_are_refused_in_their_batch(postgres_url, monkeypatch):

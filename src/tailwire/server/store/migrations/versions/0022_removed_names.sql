@@ -1,6 +1,6 @@
 -- A message is not stored if its sender or receiver was removed while it waited, or its muid belongs to one that was removed
 -- for good. A trigger, so that this also holds for batches of processes of an older version, and for a removal earlier in the
--- same batch: the function of batches carries out its units first. `removed_names.py` has the same rule for SQLite.
+-- same batch: the function of batches carries out its units first. `removed_names.py` has the rule for SQLite and for units.
 CREATE OR REPLACE FUNCTION tailwire_not_removed_2() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.muid IS NOT NULL AND EXISTS (
@@ -22,8 +22,9 @@ BEGIN
         ) THEN
             RETURN NULL;
         END IF;
-        -- A message that reports a change of a membership is stored whoever made it.
-        IF NOT (NEW.category = 'action' AND NEW.type = 'groupMember') AND EXISTS (
+        -- A change of a membership is reported whoever made it. An edit or a deletion was made before its sender was removed,
+        -- if in the same batch: one that comes later is refused by its unit.
+        IF NEW.category <> 'action' AND EXISTS (
             SELECT FROM removed_names r WHERE r.kind = 'user' AND r.name = NEW.sender
             AND NOT EXISTS (SELECT FROM users u WHERE u.uid = r.name)
         ) THEN
