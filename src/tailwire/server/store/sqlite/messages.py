@@ -43,9 +43,7 @@ _IS_MEMBER_SQL = "SELECT 1 FROM members WHERE guid = ? AND uid = ?"
 class Messages(MessageRows):
     """`MessageStore` on SQLite."""
 
-    def __init__(
-        self, database: Database, index: SearchIndex, files: Files, webhooks: Webhooks, world: World
-    ) -> None:
+    def __init__(self, database: Database, index: SearchIndex, files: Files, webhooks: Webhooks, world: World) -> None:
         super().__init__(database)
         self._db: Database = database
         self._index = index
