@@ -277,9 +277,10 @@ class Bot:
 
         Raises:
             RuntimeError: the bot is running already.
-            CometChatException: `SESSION_IN_USE` if another process on this computer runs the bot; or the login was
-                refused, with the codes of `ChatClient.login`. While the server cannot be reached, nothing is raised:
-                the bot waits.
+            CometChatException: `SESSION_IN_USE` if another process on this computer runs the bot; `SESSION_NOT_READ`
+                if its saved session cannot be read, which stays saved; `ERR_CHAT_API_FAILURE` as for `ChatClient.init`;
+                or the login was refused, with the codes of `ChatClient.login`. While the server cannot be reached,
+                nothing is raised: the bot waits.
             ValueError: the token from `auth_token_provider` belongs to another user, or is not a token.
             Exception: whatever `auth_token_provider` raises at a login.
             SystemExit, KeyboardInterrupt: a handler raised it.

@@ -99,10 +99,11 @@ class ChatClient(ClientMethods):
             "Initialization completed successfully", even when the client was initialized before.
 
         Raises:
-            CometChatException: `ERR_CHAT_API_FAILURE` if a setting is invalid (the error that says why is its
-                `__cause__`); `SESSION_IN_USE` if another process or client uses the saved session;
-                `SESSION_NOT_READ` if it cannot be read, or the queued messages: both stay saved for the next try;
-                `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` on another event loop than before.
+            CometChatException: `ERR_CHAT_API_FAILURE` if a setting is invalid, or the system cannot load the libraries
+                (the error that says why is its `__cause__`); `SESSION_IN_USE` if another process or client uses the
+                saved session; `SESSION_NOT_READ` if it cannot be read, or the queued messages: both stay saved for the
+                next try; `ERR_CLIENT_CLOSED` after `aclose()`; `ERR_WRONG_EVENT_LOOP` on another event loop than
+                before.
         """
         self._gate.check_usable()
         if self._made_parts is None:

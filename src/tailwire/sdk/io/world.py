@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tailwire.sdk.connection.causes import Cause
+from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io import clock
 from tailwire.sdk.io.tls import context_for, default_context
 from tailwire.sdk.io.traffic import not_counted
@@ -135,6 +136,8 @@ class World:
 
         Raises:
             ValueError: if the running event loop does not support sockets.
+            CometChatException: `ERR_CHAT_API_FAILURE` if the system cannot load them, such as because too many files
+                are open.
         """
         loop = asyncio.get_running_loop()
         if not await _supports_sockets(loop):
@@ -143,7 +146,11 @@ class World:
                 "tailwire.sync.Client(…, post=post_qt()), or qasync in place of PySide6.QtAsyncio"
             )
         if "httpx2" not in sys.modules or default_context.cache_info().currsize == 0:
-            await asyncio.to_thread(_load)
+            try:
+                await asyncio.to_thread(_load)
+            except OSError as e:  # this may pass
+                words = f"The libraries of the SDK cannot be loaded ({e}). Try again."
+                raise failure("ERR_CHAT_API_FAILURE", words) from e
 
     def check_settings(self, *, tls: object, proxy: str | None, ca_file: str) -> None:
         """Raise if this environment does not support one of the connection settings of an app.

@@ -1,12 +1,16 @@
-"""`World.prepare` refuses an event loop without sockets."""
+"""`World.prepare` refuses an event loop without sockets, and reports libraries that cannot be loaded."""
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import sys
 
 import pytest
 
 from tailwire import AppSettingsBuilder, ChatClient, CometChatException, MemorySessionStore
+from tailwire.sdk.io import world
 
 
 class QtsOwnLoop(asyncio.SelectorEventLoop):
@@ -37,3 +41,20 @@ def test_loops_with_sockets_are_accepted(loop):
     factory = pytest.importorskip("uvloop").new_event_loop if loop == "uvloop" else loop
     with asyncio.Runner(loop_factory=factory) as runner:
         assert "success" in runner.run(begin())
+
+
+async def test_libraries_that_cannot_be_loaded_fail_this_init_only(monkeypatch: pytest.MonkeyPatch):
+    def load() -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    settings = AppSettingsBuilder().override_client_host("http://127.0.0.1:1").build()
+    chat = ChatClient("app", settings, session_store=MemorySessionStore())
+    with monkeypatch.context() as patch:
+        patch.delitem(sys.modules, "httpx2")
+        patch.setattr(world, "_load", load)
+        with pytest.raises(CometChatException, match="Too many open files") as caught:
+            await chat.init()
+    assert caught.value.code == "ERR_CHAT_API_FAILURE"
+    assert isinstance(caught.value.__cause__, OSError)
+    assert "success" in await chat.init()
+    await chat.aclose()
