@@ -10,7 +10,7 @@ import pytest
 from contract.neighbours import Clock
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.filters import MessageFilter
-from tailwire.server.ports.records import Draft, EditedContent, GroupRow, UserRow
+from tailwire.server.ports.records import Draft, EditedContent, GroupRow, MessageRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.rules.names import SYSTEM_USER
@@ -206,4 +206,33 @@ async def test_names_that_were_kept_for_an_hour_are_forgotten_without_another_re
     assert await kept_after(1) == ["g"]
     assert await kept_after(KEPT_SECONDS - 2) == ["g"]
     assert await kept_after(1) == []
+    await town.store.close()
+
+
+@pytest.mark.parametrize("with_messages", [False, True])
+async def test_receipts_of_a_removed_user_are_not_stored(open_store, with_messages):
+    town = await Town.open(open_store)
+    places = [("carol", "bob", "user"), ("alice", "g", "group"), ("bob", "alice", "user")]
+    sent = [(await town.store.messages.add(draft(*place))).message for place in places]
+
+    async def read(reader: str, row: MessageRow) -> bool:
+        group = row.receiver if row.receiver_type == "group" else ""
+        marked = town.store.read_state.mark_up_to(
+            row.conversation_id, reader, row.id, 50, read=True, group=group, sender=row.sender, device="d"
+        )
+        return await marked is not None
+
+    async def stored() -> list[Any]:
+        tables = ("marks", "receipts", "change_log", "messages")
+        return [
+            sorted(map(tuple, await town.store.database.rows(f"SELECT * FROM {table}")), key=str) for table in tables
+        ]
+
+    await town.store.removal.remove_user("bob", with_messages=with_messages)
+    before = await stored()
+    assert [await read("bob", row) for row in sent[:2]] == [False, False]
+    assert await stored() == before
+    assert await read("alice", sent[2])  # of others
+    await town.add_user("bob")
+    assert await read("bob", sent[1])
     await town.store.close()

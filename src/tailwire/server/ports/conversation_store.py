@@ -103,7 +103,7 @@ class ReadStateStore(Protocol):
 
         Returns:
             The changes that follow; None, without any effect, if that message or a later one is stored as received or
-            read already.
+            read already, or the reader was removed.
         """
 
     async def mark_unread_after(

@@ -10,7 +10,7 @@
 -- Store receipts: marks move forward, messages get their times. `n_…` are entries of the change log, each of a receipt
 -- (`n_of`, counted from 1); those up to the mark before are not written.
 --
--- The answer has `receipts`, an object for each: `before`, the mark that it moved, or null if it was not lower; `all`, for
+-- The answer has `receipts`, an object for each: `before`, the mark that it moved, or null if it was not lower or the reader was removed; `all`, for
 -- a group, what all members but the sender have now received (`read` is false) or read: sender, the highest such id,
 -- `read`. And it has `numbers` in the change log: for each receipt, those of its entries and then those of its `all`.
 CREATE OR REPLACE FUNCTION tailwire_receipts_1(
@@ -50,6 +50,12 @@ BEGIN
         IF r_group[i] <> '' THEN
             -- What all have read is found only if the receipts of a group take turns.
             PERFORM pg_advisory_xact_lock(7308899, hashtext(r_conversation[i]));
+        END IF;
+        -- A receipt that waited while its reader was removed would bring back what the removal has deleted.
+        IF EXISTS (SELECT FROM removed_names r WHERE r.kind = 'user' AND r.name = r_reader[i]
+                   AND NOT EXISTS (SELECT FROM users u WHERE u.uid = r.name)) THEN
+            v_receipts := v_receipts || '{"before": null}'::jsonb;
+            CONTINUE;
         END IF;
         INSERT INTO marks (conversation_id, uid, delivered_id, read_id) VALUES (r_conversation[i], r_reader[i], 0, 0)
             ON CONFLICT DO NOTHING;

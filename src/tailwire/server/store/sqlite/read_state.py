@@ -9,6 +9,7 @@ from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
 from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadStateRows
+from tailwire.server.store.sql.removed_names import IS_REMOVED_SQL
 from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL
 from tailwire.server.store.sqlite.change_log import ChangeLog
 from tailwire.server.store.sqlite.database import Database
@@ -51,6 +52,8 @@ class ReadState(ReadStateRows):
         events: Sequence[Event] = (),
     ) -> ReadStateChange | None:
         def mark(c: sqlite3.Connection) -> ReadStateChange | None:
+            if c.execute(IS_REMOVED_SQL, (reader,)).fetchone() is not None:
+                return None  # it waited meanwhile, and would bring back what the removal has deleted
             c.execute(_CREATE_SQL, (conversation_id, reader))
             where = "WHERE conversation_id = ? AND uid = ?"
             sql = f"SELECT delivered_id, read_id FROM marks {where}"
