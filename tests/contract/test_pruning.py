@@ -303,6 +303,27 @@ async def test_search_for_old_messages_is_bounded_and_goes_on_in_the_next_run(op
     await store.close()
 
 
+async def test_messages_that_become_old_between_runs_are_removed_at_once_behind_those_with_a_time_in_the_future(
+    open_store, monkeypatch
+):
+    monkeypatch.setattr(retention, "MESSAGES_PER_STEP", 3)
+    monkeypatch.setattr(retention, "MESSAGES_PER_LOOK", 4)
+    store = await open_store()
+    for at in [*[1 << 40] * 8, *range(100, 160)]:
+        await say(store, "words", at)
+    clock, search, removed = asyncio.get_running_loop().time, Search(looks=4), []
+    for before in (99, 99, 105, 110, 111, 130, 131, 140):
+        removed.append((await prune(store.pruning, clock, messages=before, files=None, search=search))[0])
+    assert removed == [0, 0, 6, 5, 1, 19, 1, 9]
+    for at in (5, 150):  # one with a time in the past is found later, and the next ones are removed at once again
+        await say(store, "words", at)
+    removed = []
+    for before in (*[140] * 6, 145, 150):
+        removed.append((await prune(store.pruning, clock, messages=before, files=None, search=search))[0])
+    assert (sum(removed[:6]), removed[6:]) == (1, [5, 6])
+    await store.close()
+
+
 async def test_receipts_and_changes_of_messages_that_stay_are_kept(open_store):
     store = await open_store()
     for uid in ("alice", "bob"):

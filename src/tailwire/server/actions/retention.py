@@ -35,10 +35,37 @@ class Search:
     Attributes:
         looks: how often a run may look on; None for until the last message.
         after: the id after which the next look begins.
+        begin: the id after which each run begins, besides at the first message: there is the message that becomes old
+            first of those that were looked at, behind others with a time in the future.
+        first: the time and the id of that message, of those looked at since the search began at the first message.
+        complete: whether all messages were looked at once.
     """
 
     looks: int | None = None
     after: int = 0
+    begin: int = 0
+    first: tuple[int, int] | None = None
+    complete: bool = False
+
+    def record(self, until: int, found: tuple[int, int] | None) -> None:
+        """Record a look.
+
+        Args:
+            until: the id up to which it was looked.
+            found: the id and the time of the message that becomes old first of these.
+        """
+        self.after = until
+        if found is not None:
+            number, sent_at = found
+            self.first = (sent_at, number) if self.first is None else min(self.first, (sent_at, number))
+            if not self.complete:
+                self.begin = self.first[1] - 1
+
+    def restart(self) -> None:
+        """Begin again at the first message, because all were looked at."""
+        if self.first is not None:
+            self.begin = self.first[1] - 1
+        self.after, self.first, self.complete = 0, None, True
 
 
 async def prune(
@@ -80,21 +107,23 @@ async def _remove_messages(
     store: PruningStore, clock: Callable[[], float], before: int, stopped: Callable[[], bool], search: Search
 ) -> int:
     removed, after, looks = 0, 0, search.looks
+    places = [search.after, search.begin]  # where to go on, last one first
     while not stopped():
         begun = clock()
         step = await store.remove_messages(before, MESSAGES_PER_STEP, after)
         removed += step
-        if not step and after < search.after:
-            after = search.after
+        if not step and places:
+            after = places.pop()
         elif not step:
             if looks == 0:
                 break
             looks = looks - 1 if looks is not None else None
             until = await store.newer_until(before, MESSAGES_PER_LOOK, after)
             if until == after:
-                search.after = 0  # all were examined
+                search.restart()
                 break
-            after = search.after = until
+            search.record(until, await store.first_old(after, until))
+            after = until
         await asyncio.sleep(PAUSE_RATIO * (clock() - begun))
     return removed
 

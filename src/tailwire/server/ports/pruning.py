@@ -55,6 +55,14 @@ class PruningStore(Protocol):
             there is none.
         """
 
+    async def first_old(self, after: int, until: int) -> tuple[int, int] | None:
+        """Return the id and the time of the message that was sent first, in seconds since 1970; None if there is none.
+
+        Args:
+            after: only messages above this id.
+            until: only messages up to this id, which should be few.
+        """
+
     async def end(self) -> None:
         """Delete the entries of the change log that concern removed messages. Call it after the last removal.
 

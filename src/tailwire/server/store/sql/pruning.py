@@ -14,6 +14,7 @@ _OLDEST_SQL = "(SELECT id, sent_at FROM messages WHERE id > :after ORDER BY id L
 LAST_OLD_SQL = f"SELECT max(id) FROM {_OLDEST_SQL} WHERE sent_at <= :before"
 _NEWER_UNTIL_SQL = f"""SELECT max(id) FROM {_OLDEST_SQL}
 WHERE id < coalesce((SELECT min(id) FROM {_OLDEST_SQL} WHERE sent_at <= :before), {2**63 - 1})"""
+_FIRST_OLD_SQL = "SELECT id, sent_at FROM messages WHERE id > ? AND id <= ? ORDER BY sent_at, id LIMIT 1"
 OLD_FILE_CONDITION = (
     f"used < {CONDEMNED} AND created_at <= {{before}} AND NOT EXISTS"
     " (SELECT 1 FROM file_uses u WHERE u.name = files.name AND u.place <> 'message')"
@@ -46,6 +47,10 @@ class PruningRows:
         values = {"before": before, "limit": limit, "after": after}
         ((until,),) = await self._db.rows(_NEWER_UNTIL_SQL, values)
         return after if until is None else int(until)
+
+    async def first_old(self, after: int, until: int) -> tuple[int, int] | None:
+        rows = await self._db.rows(_FIRST_OLD_SQL, (after, until))
+        return (int(rows[0][0]), int(rows[0][1])) if rows else None
 
     async def count(self, messages_before: int, files_before: int) -> OldCounts:
         ((messages,),) = await self._db.rows("SELECT count(*) FROM messages WHERE sent_at <= ?", (messages_before,))
