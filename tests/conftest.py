@@ -51,11 +51,13 @@ def pytest_configure(config: pytest.Config) -> None:
     _heed_ctrl_c()
     _keep_files_in_memory()
     if hasattr(config, "workerinput") and [Path(arg).resolve() for arg in config.args] == [TESTS]:
-        config.args = _folders_from(int(config.workerinput["workerid"][2:]) / config.workerinput["workercount"])
+        count = config.workerinput["workercount"]
+        # A worker that takes the place of one that crashed has a number beyond the count.
+        config.args = _folders_from(int(config.workerinput["workerid"][2:]) % count / count)
 
 
 def _folders_from(place: float) -> list[str]:
-    """Return the folders of tests, beginning at a place between 0 (the first one) and 1 (behind the last one).
+    """Return the folders of tests, beginning at a place between 0 (the first one) and less than 1.
 
     Each worker collects all tests, and compiles those that are not compiled yet. In a new clone these are all, which takes
     longer than the rest. So each worker begins elsewhere, and finds compiled by others what it comes to later.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -34,6 +35,15 @@ def harness(_server: EmbeddedServer) -> Iterator[SyncHarness]:
     for client in clients:
         client.close()
     assert threads() == 0
+
+
+@pytest.fixture
+def tk_collected_here() -> Iterator[None]:
+    """Collect the windows of a test in its thread: Tk aborts the process if another thread collects one."""
+    gc.disable()
+    yield
+    gc.collect()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -327,6 +327,7 @@ def test_callbacks_run_in_the_thread_of_a_qt_app(harness: SyncHarness, way: str)
 
 
 @pytest.mark.gui
+@pytest.mark.usefixtures("tk_collected_here")
 def test_post_tk_raises_after_its_window_is_destroyed(display: str, monkeypatch: pytest.MonkeyPatch):
     tkinter = pytest.importorskip("tkinter")
     from tailwire.sync import post_tk
@@ -363,6 +364,7 @@ class WithoutFileHandlers:
 
 
 @pytest.mark.gui
+@pytest.mark.usefixtures("tk_collected_here")
 @pytest.mark.parametrize("way", ["watched", "polled"])
 def test_post_tk_with_a_widget_lasts_as_long_as_its_window(display: str, monkeypatch: pytest.MonkeyPatch, way: str):
     tkinter = pytest.importorskip("tkinter")
