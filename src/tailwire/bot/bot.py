@@ -103,7 +103,8 @@ class Bot:
             raise ValueError(f"handler_timeout={handler_timeout!r}: give seconds above 0, or None for no limit")
         if isinstance(ignored_roles, str):
             raise ValueError(f'ignored_roles={ignored_roles!r}: give a list, ["{ignored_roles}"]')
-        self.uid, self._given_uid = stored_id(uid), uid
+        self.uid: str = stored_id(uid)
+        self._given_uid = uid
         self._app_id, self._session_store = app_id, session_store
         self._settings = _with_bot_catch_up(settings)
         self._concurrency, self._handler_timeout = concurrency, handler_timeout
