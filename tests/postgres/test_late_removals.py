@@ -9,6 +9,7 @@ from contract.neighbours import KEYS, Clock, Neighbours
 from tailwire.server.ports.records import Draft, UserRow
 from tailwire.server.store.postgres.chores import LATE_SECONDS
 from tailwire.server.store.postgres.store import PostgresStore
+from tailwire.server.store.sqlite.chores import LATE_REMOVED_USER, LOG, REMOVED_WORDS
 
 
 async def without_bob(url: str) -> Neighbours:
@@ -71,4 +72,19 @@ async def test_user_who_has_the_uid_again_keeps_their_conversations_and_messages
     assert await n.changed(before) == {
         "messages": {"ab of bob at 44", "team of bob at 44"}, "conversations": {"team"},
     }  # fmt: skip
+    await n.store.close()
+
+
+async def test_chores_of_a_moved_database_are_done_or_wake_nobody(postgres_url):
+    n = await without_bob(postgres_url)
+    await do_chores(n)
+    await n.store.database.run("DELETE FROM chores")
+    for kind in (LATE_REMOVED_USER, REMOVED_WORDS, LOG):
+        await n.store.database.run(
+            "INSERT INTO chores (kind, key, done_id, up_to, due_at) VALUES (?, '', 0, 0, 50)", (kind,)
+        )
+    assert await n.store.chores.next_due() == 50
+    n.clock.now = 50
+    await do_chores(n)
+    assert await n.store.chores.next_due() is None
     await n.store.close()

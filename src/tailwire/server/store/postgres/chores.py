@@ -31,6 +31,8 @@ ON CONFLICT (kind, key) DO UPDATE SET up_to = excluded.up_to, due_at = excluded.
 _FIRST_LATE_SQL = """SELECT kind, key, up_to FROM chores WHERE kind IN (:removal, :erasure) AND due_at <= :now
 ORDER BY due_at, kind, key LIMIT 1"""
 _FIRST_SQL = "SELECT key, done_id, up_to FROM chores WHERE kind = :kind AND due_at <= :now ORDER BY due_at, key LIMIT 1"
+# A database that was moved from SQLite may have chores of other kinds, which there is no need for here.
+_NEXT_DUE_SQL = "SELECT min(due_at) FROM chores WHERE kind IN (:user, :removal, :erasure)"
 _NEXT_SQL = (
     "SELECT id, body, CAST(xmin AS text) FROM messages WHERE id > :done AND id <= :up_to ORDER BY id LIMIT :most"
 )
@@ -100,7 +102,8 @@ class Chores:
         return bool(rows)
 
     async def next_due(self) -> int | None:
-        (due,) = await self._access.reads.first_row("SELECT min(due_at) FROM chores")
+        kinds = {"user": USER, "removal": LATE_REMOVAL, "erasure": LATE_ERASURE}
+        (due,) = await self._access.reads.first_row(_NEXT_DUE_SQL, kinds)
         return None if due is None else int(due)
 
 

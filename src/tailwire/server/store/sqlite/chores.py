@@ -16,7 +16,8 @@ from tailwire.server.store.sqlite.database import Database
 
 ROWS_PER_STEP = 1000
 PAGES_PER_STEP = 200
-REMOVED_USER, LATE_REMOVED_USER, REMOVED_WORDS, LOG = "user", "late user", "words", "log"
+# PostgreSQL does the first two as well, under the same names: they are moved there with the rest of a database.
+REMOVED_USER, LATE_REMOVED_USER, REMOVED_WORDS, LOG = "user", "late erasure", "words", "log"
 LATE_SECONDS = 15
 """How long after a deletion messages are still stored that name the user: those that were made before, and waited."""
 RETRY_LOG_AFTER_SECONDS = 1
