@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.connection.explain import describe
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.addresses import host_and_port
 from tailwire.sdk.io.failures import AttemptError, cause_of_error
 from tailwire.sdk.io.http import Http
-from tailwire.sdk.io.link import host_and_port
 from tailwire.sdk.io.proxies import UnusableProxy, proxy_for
 from tailwire.sdk.io.world import Identity, World
 from tailwire.wire.close_codes import CloseCode

@@ -11,11 +11,11 @@ from contextvars import Context
 
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
+from tailwire.server.telemetry.log_limit import LogLimit
 from tailwire.server.telemetry.logs import log
 
 STORE_RETRY_SECONDS = 5
 ERROR_RETRY_SECONDS = 60
-LOG_INTERVAL_SECONDS = 300.0  # between two logged errors
 MIN_WAIT_SECONDS = 1.0
 
 
@@ -52,7 +52,7 @@ class DueWork:
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._woken = False
-        self._logged_at: float | None = None
+        self._log_limit = LogLimit()
         self.closed = False
 
     @property
@@ -92,9 +92,7 @@ class DueWork:
             self._task = None
 
     def _log_error(self) -> None:
-        now = self._loop.time()
-        if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL_SECONDS:
-            self._logged_at = now
+        if self._log_limit.allows(self._loop.time()):
             log.exception("%s failed; it is tried again later", self._name)
 
     def _sleep_until(self, due: int | None) -> None:

@@ -1,7 +1,7 @@
-"""Connect to a host by whichever of its addresses accepts first (Happy Eyeballs, RFC 8305).
+"""Addresses of hosts: how they are written, and which one of a host is connected to.
 
-This does not use the event loop's own implementation: uvloop has none, and asyncio's `happy_eyeballs_delay` leaks
-sockets when it is cancelled.
+The one that accepts first is used (Happy Eyeballs, RFC 8305). This does not use the event loop's own implementation:
+uvloop has none, and asyncio's `happy_eyeballs_delay` leaks sockets when it is cancelled.
 """
 
 from __future__ import annotations
@@ -14,6 +14,11 @@ from typing import Any
 
 ATTEMPT_DELAY_SECONDS = 0.25
 """Seconds after which the next address is tried too, if the previous one has neither accepted nor failed."""
+
+
+def host_and_port(host: str, port: int) -> str:
+    """Return a host and a port as they are part of a URL: an IPv6 address stands in brackets."""
+    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 async def connected_socket(host: str, port: int) -> socket.socket:

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from tailwire import __version__
 from tailwire.sdk.connection.causes import Cause
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.addresses import host_and_port
 from tailwire.sdk.io.failures import AttemptError, WireClosed, attempt_error_of
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.reading import read_json
@@ -70,11 +71,6 @@ class Link:
     wire: Wire
     granted: Granted
     round_trip: float | None = None
-
-
-def host_and_port(host: str, port: int) -> str:
-    """Return a host and a port as they are part of a URL: an IPv6 address stands in brackets."""
-    return f"[{host}]:{port}" if ":" in host and not host.startswith("[") else f"{host}:{port}"
 
 
 class Connector:

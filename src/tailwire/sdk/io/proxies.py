@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import quote, unquote, urlsplit
 
+from tailwire.sdk.io.addresses import host_and_port
+
 DEFAULT_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
 SOCKS_LIBRARIES = ("socksio", "python_socks")
 _VARIABLE_NAMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
@@ -43,18 +45,15 @@ class Proxy:
     @property
     def name(self) -> str:
         """The address without the credentials, for messages."""
-        return f"{self.scheme}://{self._host_and_port}"
+        return f"{self.scheme}://{host_and_port(self.host, self.port)}"
 
     @property
     def url(self) -> str:
         """The address with the credentials, percent-encoded."""
         if not self.username and not self.password:
             return self.name
-        return f"{self.scheme}://{quote(self.username, safe='')}:{quote(self.password, safe='')}@{self._host_and_port}"
-
-    @property
-    def _host_and_port(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        credentials = f"{quote(self.username, safe='')}:{quote(self.password, safe='')}"
+        return f"{self.scheme}://{credentials}@{host_and_port(self.host, self.port)}"
 
 
 @dataclass(frozen=True, slots=True)

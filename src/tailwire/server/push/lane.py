@@ -12,6 +12,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.retry_delays import retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.world import World
+from tailwire.server.telemetry.log_limit import LogLimit
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 
@@ -29,7 +30,6 @@ INTERVAL_SECONDS = 0.01
 """The time between the starts of two attempts, so that many notifications do not delay the server's other work."""
 LONGEST_DELAY_SECONDS = 3600
 MAX_TROUBLED_DEVICES = 10_000
-LOG_INTERVAL_SECONDS = 300  # between two logged failures, and between two logged errors
 _LEFT = SendOutcome(SendResult.LATER, "another server sends it")
 
 
@@ -66,8 +66,8 @@ class PushLane:
         self._work = DueWork(f"tailwire push {provider.name}", world, self._send_due, self._next_due, is_mine)
         self._paused_until = 0
         self._troubled: dict[str, tuple[int, int]] = {}  # devices: failed tries in a row, and when the wait ends
-        self._logged_at: int | None = None
-        self._error_logged_at: int | None = None
+        self._log_limit = LogLimit()
+        self._error_log_limit = LogLimit()
         self._at_once = asyncio.Semaphore(SENDS_AT_ONCE)
         self._composing = asyncio.Semaphore(COMPOSED_AT_ONCE)
         self._next_start = 0.0
@@ -170,9 +170,7 @@ class PushLane:
             return SendOutcome(SendResult.LATER, f"no complete answer within {ATTEMPT_TIMEOUT_SECONDS:.0f} seconds")
 
     def _log_error(self) -> None:
-        now = self._world.seconds()
-        if self._error_logged_at is None or now - self._error_logged_at >= LOG_INTERVAL_SECONDS:
-            self._error_logged_at = now
+        if self._error_log_limit.allows(self._world.seconds()):
             log.exception("a push notification could not be sent (%s)", self._provider.name)
 
     async def _wait_for_turn(self) -> None:
@@ -193,8 +191,7 @@ class PushLane:
                 await self._store.notifications.put_off(row.id, now + max(1, int(wait)), now, outcome.problem)
                 return
         self._metrics.count_push_attempt(self._provider.name, "given up")
-        if self._logged_at is None or now - self._logged_at >= LOG_INTERVAL_SECONDS:
-            self._logged_at = now
+        if self._log_limit.allows(now):
             log.warning(
                 "a push notification was given up (%s: %s); GET /notifications/push/v1/failed lists them",
                 self._provider.name, outcome.problem,

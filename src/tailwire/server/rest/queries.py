@@ -194,9 +194,7 @@ class ReactionQuery(Paged, kw_only=True):
 class BlockQuery(Paged, rename="camel", kw_only=True):
     """The query that selects blocked users: those whom the reader blocked, those who blocked the reader, or both."""
 
-    direction: Annotated[str, msgspec.Meta(extra_json_schema={"enum": ["blockedByMe", "hasBlockedMe", "both"]})] = (
-        "both"
-    )
+    direction: BlockDirection = "both"
     search_key: SearchKey = ""
 
 

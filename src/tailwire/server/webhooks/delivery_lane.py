@@ -14,6 +14,7 @@ from tailwire.server.ports.retry_delays import FIRST_DELAYS_SECONDS, retry_delay
 from tailwire.server.ports.store import Store
 from tailwire.server.ports.webhook_records import DeliveryRow, WebhookRow
 from tailwire.server.ports.world import World
+from tailwire.server.telemetry.log_limit import LogLimit
 from tailwire.server.telemetry.logs import log
 from tailwire.server.telemetry.metrics import Metrics
 from tailwire.server.webhooks.post import Poster
@@ -21,7 +22,6 @@ from tailwire.server.webhooks.post import Poster
 BATCH_SIZE = 50
 CATCH_UP_AFTER_SECONDS = 60  # after a longer outage, waiting deliveries are sent at once
 MAX_CATCH_UP_FAILURES = 3  # in a row
-LOG_INTERVAL_SECONDS = 300  # between two logged outages
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class WebhookLane:
         self._failing_since: int | None = None
         self._failures_in_a_row = 0
         self._logged = False
-        self._logged_at: int | None = None
+        self._log_limit = LogLimit()
         # After an outage, the waiting deliveries are sent in order even if they are not due. The two ids are those of
         # the delivery that was attempted last, and of the newest one at the end of the outage.
         self._catching_up: tuple[int, int] | None = None
@@ -157,8 +157,8 @@ class WebhookLane:
             self._catching_up = None
         if self._failing_since is None:
             self._failing_since = now
-        if not self._logged and (self._logged_at is None or now - self._logged_at >= LOG_INTERVAL_SECONDS):
-            self._logged, self._logged_at = True, now
+        if not self._logged and self._log_limit.allows(now):
+            self._logged = True
             log.warning("webhook %s fails: %s", self._id, problem)
 
     async def _record_success(self, now: int) -> None:
