@@ -180,6 +180,16 @@ def test_own_messages_are_remembered_within_a_bound():
     assert (served.position.last_id, served.position.own) == (5000, ())
 
 
+def test_sent_message_whose_answer_comes_after_a_newer_message_does_not_count_as_missed():
+    served = served_from(10)
+    newer = hand_over(served, 12, held=True)
+    served.record_sent_ahead(11)
+    served.record_all_handed_over(Position(12))
+    assert missed_ids(served, 12) == [12]
+    served.release(newer)
+    assert missed_ids(served, 12) == []
+
+
 def test_position_in_another_store_ignores_the_previous_store_and_older_events():
     served = served_from(10)
     first, second = hand_over(served, 11, held=True), hand_over(served, 12, held=True)
