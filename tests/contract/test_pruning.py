@@ -324,6 +324,21 @@ async def test_messages_that_become_old_between_runs_are_removed_at_once_behind_
     await store.close()
 
 
+async def test_message_in_front_of_one_that_became_old_earlier_is_removed_at_once_after_all_were_looked_at(
+    open_store, monkeypatch
+):
+    monkeypatch.setattr(retention, "MESSAGES_PER_STEP", 3)
+    monkeypatch.setattr(retention, "MESSAGES_PER_LOOK", 4)
+    store = await open_store()
+    for at in [*[1 << 40] * 8, 150, 100, *[1 << 40] * 40]:
+        await say(store, "words", at)
+    clock, search, removed = asyncio.get_running_loop().time, Search(looks=1), []
+    for before in (*[99] * 13, 105, *[105] * 20, 151):  # all are looked at in fourteen runs
+        removed.append((await prune(store.pruning, clock, messages=before, files=None, search=search))[0])
+    assert (removed[13], removed[-1], sum(removed)) == (1, 1, 2)
+    await store.close()
+
+
 async def test_receipts_and_changes_of_messages_that_stay_are_kept(open_store):
     store = await open_store()
     for uid in ("alice", "bob"):
