@@ -75,11 +75,15 @@ async def play(plan, trouble, *, carries_messages: bool) -> LogStage:
                 s.own(first, last, skipped=first if fate == "skipped" else 0)
             elif s.broker.connected and fate != "lost":
                 s.theirs(first, last, record=False, part=slice(batch["cut"]))
-                if batch["cut"]:
-                    rest = partial(s.theirs, first, last, record=False, part=slice(batch["cut"], None))
-                    loop.call_later(batch["record"] / 2, rest)
-                if fate != "no record":
-                    loop.call_later(batch["record"], partial(s.theirs, first, last, payloads=False))
+                # Timers of one time may fire in any order, but a broker keeps the order of what one process sends: the
+                # rest of the publications, then the record.
+                loop.call_later(batch["record"] / 2, rest, batch, first, last)
+
+        def rest(batch, first: int, last: int) -> None:
+            if batch["cut"]:
+                s.theirs(first, last, record=False, part=slice(batch["cut"], None))
+            if batch["fate"] != "no record":
+                loop.call_later(batch["record"] / 2, partial(s.theirs, first, last, payloads=False))
 
         own_at = 0.0
         for batch in plan:
