@@ -44,6 +44,7 @@ ROOM_BYTES = 2 * 1024**3  # several times what the tests have there at once
 
 
 TESTS = Path(__file__).parent
+WAITING = ("e2e", "faults", "examples", "plugin", "sync")  # the slow tests there mostly wait
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -202,11 +203,31 @@ def pytest_collection_finish() -> None:
     gc.set_threshold(*THRESHOLDS)
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Sort the tests: fast ones first, so that a failure is seen soon.
+def _in_lanes(items: list[pytest.Item], lanes: int) -> list[pytest.Item]:
+    """Return the tests in an order in which some of the workers run the tests that wait, and the others those that compute.
 
-    With several workers the slow ones come first: at the end, one worker would run them while the others are idle.
+    Each worker begins with an equal share of the list, in its order, and later takes over from the end of the others'
+    shares. So the tests that wait for processes and deadlines are put at the beginning of every other share: at all times
+    some workers wait, and the others use the processors.
     """
+
+    def waits(item: pytest.Item) -> bool:
+        return item.path.relative_to(TESTS).parts[0] in WAITING and item.get_closest_marker("slow") is not None
+
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        if waits(item):
+            files.setdefault(item.path, []).append(item)
+    waiting, computing = list(files.values()), iter([item for item in items if not waits(item)])
+    ordered: list[pytest.Item] = []
+    for lane in range(lanes):
+        ordered += itertools.chain.from_iterable(waiting[lane::lanes])
+        ordered += itertools.islice(computing, max(0, len(items) * (lane + 1) // lanes - len(ordered)))
+    return ordered + list(computing)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Sort the tests: fast ones first, so that a failure is seen soon; with several workers see `_in_lanes`."""
     order = [
         "unit",
         "explore",
@@ -238,3 +259,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker("sqlite"):
                 item.add_marker(pytest.mark.skip(reason="this is about the store on SQLite"))
     items.sort(key=rank, reverse=hasattr(config, "workerinput"))
+    if hasattr(config, "workerinput"):
+        items[:] = _in_lanes(items, max(1, config.workerinput["workercount"] // 2))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+
+FIRST_BYTES = 4096
 
 
 class CutLine:
@@ -24,6 +26,7 @@ class CutLine:
         self._there, self._back = asyncio.Event(), asyncio.Event()
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held = b""
         self.port = 0
         self.go_on()
 
@@ -49,9 +52,21 @@ class CutLine:
             return
         far_reader, far_writer = far
         self._writers |= {writer, far_writer}
-        ways = ((reader, far_writer, self._there, bytes), (far_reader, writer, self._back, self.answer_filter()))
-        for source, sink, gate, passed in ways:
-            task = asyncio.create_task(self._forward(source, sink, gate, passed))
+        begun = bytearray()  # what was sent at first
+        passed = self.answer_filter()
+
+        async def request(data: bytes) -> bytes:
+            begun.extend(data[: FIRST_BYTES - len(begun)])
+            await self._there.wait()
+            return data
+
+        async def answer(data: bytes) -> bytes:
+            if self._held in begun:
+                await self._back.wait()
+            return passed(data)
+
+        for source, sink, gate in ((reader, far_writer, request), (far_reader, writer, answer)):
+            task = asyncio.create_task(self._forward(source, sink, gate))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
@@ -63,13 +78,11 @@ class CutLine:
         self,
         source: asyncio.StreamReader,
         sink: asyncio.StreamWriter,
-        gate: asyncio.Event,
-        passed: Callable[[bytes], bytes],
+        gate: Callable[[bytes], Awaitable[bytes]],
     ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(65536):
-                await gate.wait()
-                sink.write(passed(data))
+                sink.write(await gate(data))
                 await sink.drain()
         sink.close()
         self._writers.discard(sink)
@@ -77,10 +90,15 @@ class CutLine:
     def hold(self) -> None:
         """Hold everything in both directions, without cutting it."""
         self._there.clear()
-        self._back.clear()
+        self.hold_answers()
 
-    def hold_answers(self) -> None:
-        """Hold only the bytes that come back."""
+    def hold_answers(self, begun_with: bytes = b"") -> None:
+        """Hold only the bytes that come back.
+
+        Args:
+            begun_with: hold only those of connections that have it among the first bytes that they sent.
+        """
+        self._held = begun_with
         self._back.clear()
 
     def go_on(self) -> None:

@@ -119,10 +119,10 @@ def test_packages_name_those_that_import_them():
         for name, tree in trees.items()
         if (found := re.search(r"Who may import it: (.*?)\nRead more", ast.get_docstring(tree) or "", re.DOTALL))
     }
-    missing = set()
+    missing, packages = set(), sorted(statements, reverse=True)
     for importer, tree in trees.items():
         for name in imported_by(tree):
-            package = next((p for p in sorted(statements, reverse=True) if f"{name}.".startswith(f"{p}.")), None)
+            package = next((p for p in packages if f"{name}.".startswith(f"{p}.")), None)
             inside = package is None or f"{importer}.".startswith(f"{package}.")
             if not inside and importer != "tailwire" and not is_covered(importer, package, statements[package]):
                 missing.add(f"{package}: {importer}")
