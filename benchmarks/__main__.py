@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import importlib
 import platform
@@ -39,14 +40,27 @@ def _processor() -> str:
 
 def main() -> int:
     """Run each benchmark in a separate process, so that none inherits another's memory."""
-    if len(sys.argv) == 3 and sys.argv[1] == "--one":
-        print("\n".join(importlib.import_module(f"benchmarks.{sys.argv[2]}").run()))
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Run benchmarks and write RESULTS.md.")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of these only the sections are replaced; all by default: {', '.join(NAMES)}",
+    )
+    parser.add_argument(
+        "--one", action="store_true", help="run one benchmark in this process, and only print its section"
+    )
+    args = parser.parse_args()
+    for name in set(args.names) - set(NAMES):
+        parser.error(f"there is no benchmark {name!r}; choose from {', '.join(NAMES)}")
+    if args.one:
+        print("\n".join(importlib.import_module(f"benchmarks.{args.names[0]}").run()))
         return 0
-    names = sys.argv[1:] or list(NAMES)
+    names = args.names or list(NAMES)
     sections = []
     for name in names:
         print(f"... {name}", file=sys.stderr)
-        done = subprocess.run([sys.executable, "-m", "benchmarks", "--one", name], stdout=subprocess.PIPE, check=True)
+        done = subprocess.run([sys.executable, "-m", "benchmarks", name, "--one"], stdout=subprocess.PIPE, check=True)
         sections.append(done.stdout.decode().strip())
         print(sections[-1], "\n")
     file = Path(__file__).with_name("RESULTS.md")

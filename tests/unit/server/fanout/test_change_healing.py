@@ -51,7 +51,8 @@ async def play(plan, troubles, *, carries_messages: bool) -> LogStage:
             number = s.store.change_made(change["key"])
             subjects = [A] if change["fate"] == "for one only" else [A, B]
             take = s.log.publish if change["own"] else s.log.received
-            at = last_at[change["own"]] = max(loop.time() + change["late"], last_at[change["own"]])
+            # Later than the one before, because timers of one time may fire in any order.
+            at = last_at[change["own"]] = max(loop.time() + change["late"], last_at[change["own"]] + 1e-6)
             if change["fate"] != "lost":
                 for subject in subjects:
                     loop.call_at(at, partial(take, subject, live(number)))
