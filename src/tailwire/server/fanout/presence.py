@@ -2,24 +2,27 @@
 
 Each process stores which users are online there in a table of the database. The transaction that does so also tells
 whether a user came online or went offline over all processes. Then the process publishes the change to the others, with
-a version number that increases by 1. A process that misses a version reads the table. The grace period after a user's
-last socket was closed is kept by the process of that socket; a user who reconnects to another process meanwhile stays
-online.
+a version number that increases by 1. A process that misses a version reads the table, and applies what it has heard since
+to what it reads. The grace period after a user's last socket was closed is kept by the process of that socket; a user who
+reconnects to another process meanwhile stays online.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Collection, Iterable
 
 from tailwire.server.fanout.hub import Hub
 from tailwire.server.ports.broker import PRESENCE_DELTAS_SUBJECT, PresenceDelta
-from tailwire.server.ports.presence import LocalPresence, PresenceTable, State, Transition
+from tailwire.server.ports.presence import LocalPresence, PresenceTable, ProcessUsers, State, Transition
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.telemetry.logs import log
 
 USERS_PER_CALL = 1_000
 RETRY_SECONDS = 1.0
+MAX_HEARD_DELTAS = 1_000
+"""How many deltas of a process are kept while an earlier one is missing. What an older one says is read from the table."""
 
 
 def _local_presence(hub: Hub, uid: str) -> LocalPresence:
@@ -89,7 +92,8 @@ class SharedPresence:
         self._elsewhere: dict[str, dict[int, bool]] = {}  # by uid and process: whether they are away there
         self._versions: dict[int, int] = {}  # by process: the version up to which its changes are known here
         self._newest: dict[int, int] = {}  # by process: the version of its newest change here
-        self._behind: dict[int, int] = {}  # versions that were missing at the last look
+        self._heard: dict[int, deque[PresenceDelta]] = {}  # by process of which a change is missing: what came since
+        self._behind: dict[int, int] = {}  # by process that was behind its table at the last look: the version known then
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
         hub.on_presence_delta = self._handle_delta
         hub.broker.subscribe(PRESENCE_DELTAS_SUBJECT)
@@ -201,17 +205,26 @@ class SharedPresence:
         if not delta.version:
             self._drop(delta.process)
             return
-        known = self._versions.setdefault(delta.process, 0)
-        if delta.process == self._process or delta.version <= known:
+        process, version = delta.process, delta.version
+        known = self._versions.setdefault(process, 0)
+        if process == self._process or version <= max(known, self._newest.get(process, 0)):
             return
-        self._newest[delta.process] = delta.version
-        if delta.version == known + 1:  # otherwise some were missed: the next looks notice it
-            self._versions[delta.process] = delta.version
+        self._newest[process] = version
+        if version == known + 1:
+            self._versions[process] = version
+        else:  # some were missed: the next looks notice it
+            self._heard.setdefault(process, deque(maxlen=MAX_HEARD_DELTAS))
+        if process in self._heard:
+            self._heard[process].append(delta)
+        self._apply(delta)
         for uid, online, away in delta.users:
-            self._set_presence(uid, delta.process, away if online else None)
             if online and away:
                 self._hub.left.record(uid)
         self._forget([uid for uid, _, _ in delta.users])
+
+    def _apply(self, delta: PresenceDelta) -> None:
+        for uid, online, away in delta.users:
+            self._set_presence(uid, delta.process, away if online else None)
 
     def _set_presence(self, uid: str, process: int, away: bool | None) -> None:
         processes = self._elsewhere.get(uid)
@@ -225,8 +238,9 @@ class SharedPresence:
     async def look(self, alive: Collection[int]) -> None:
         """Compare the known users of other processes with the table, and correct what was missed.
 
-        The users of a process are read from the table if its version has differed in two calls. Users of processes that
-        have ended are dropped. `ServerCooperation` calls this every few seconds.
+        The users of a process are read from the table if its version has differed in two calls, and the known version has
+        not changed between them: then a change is missing, not only on its way. Users of processes that have ended are
+        dropped. `ServerCooperation` calls this every few seconds.
 
         Args:
             alive: the ids of all processes that run now.
@@ -241,15 +255,16 @@ class SharedPresence:
             self._store_users(self._hub.online_users())  # the table was emptied
         for process in [process for process in self._versions if process not in alive]:
             self._drop(process)
-        behind = {p: v for p, v in versions.items() if p != mine and v != self._versions.get(p, 0) and p in alive}
-        for process, version in behind.items():
-            if self._behind.get(process) == version:  # not only a change that is still on its way
+        others = {process: version for process, version in versions.items() if process != mine and process in alive}
+        behind = {p: known for p, v in others.items() if (known := self._versions.get(p, 0)) != v}
+        for process, known in behind.items():
+            if self._behind.get(process) == known:
                 await self._read_users_of(process)
         self._behind = behind
 
     def _drop(self, process: int) -> None:
-        self._versions.pop(process, None)
-        self._newest.pop(process, None)
+        for known in (self._versions, self._newest, self._heard):
+            known.pop(process, None)
         gone = [uid for uid, processes in self._elsewhere.items() if process in processes]
         for uid in gone:
             self._set_presence(uid, process, None)
@@ -261,17 +276,30 @@ class SharedPresence:
         self._hub.broker.publish(PRESENCE_DELTAS_SUBJECT, PresenceDelta(process, 0, ()))
 
     async def _read_users_of(self, process: int) -> None:
-        users_of = await self._table.users_of(process)
-        if users_of is None or process == self._process:
-            return
-        if users_of.version < self._newest.get(process, 0):
-            return  # a later change has arrived meanwhile: the next look finds out whether any is missing
+        known = self._versions.get(process, 0)
+        heard = self._heard.setdefault(process, deque(maxlen=MAX_HEARD_DELTAS))
+        try:
+            users_of = await self._table.users_of(process)
+            if users_of is not None and process != self._process and self._heard.get(process) is heard:  # it still runs
+                self._replace_users(process, users_of, heard if users_of.version >= known else ())
+        finally:
+            if self._versions.get(process, 0) == self._newest.get(process, 0):
+                self._heard.pop(process, None)
+
+    def _replace_users(self, process: int, users_of: ProcessUsers, heard: Iterable[PresenceDelta]) -> None:
+        # Of a table with a lower version than the known one, which was emptied meanwhile, nothing heard is applied.
         gone = [uid for uid, at in self._elsewhere.items() if process in at and uid not in users_of.away]
         for uid in gone:
             self._set_presence(uid, process, None)
         for uid, away in users_of.away.items():
             self._set_presence(uid, process, away)
-        self._versions[process] = users_of.version
+        version = newest = users_of.version
+        for delta in heard:
+            if delta.version > users_of.version:
+                self._apply(delta)
+                newest = delta.version
+                version += delta.version == version + 1
+        self._versions[process], self._newest[process] = version, newest
         self._forget([*gone, *users_of.away])
 
     async def close(self) -> None:

@@ -216,6 +216,29 @@ async def test_presence_table_is_read_only_when_a_notice_of_another_process_was_
     assert (other.table.reads, sorted(other.presence.online_elsewhere())) == (reads + 1, ["bob", "carol", "dave"])
 
 
+async def test_lost_notice_is_noticed_although_the_presence_of_others_changes_between_all_looks():
+    _, (one, other) = several(2)
+    await one.comes("bob")
+    for _ in range(2):
+        await other.presence.look({1, 2})
+    one.bus.processes.remove(other)
+    await one.goes("bob")  # this notice is lost
+    one.bus.processes.append(other)
+    for number in range(2):
+        await one.comes(f"user {number}")
+        looking = asyncio.create_task(other.presence.look({1, 2}))
+        await asyncio.sleep(0.1)
+        await one.comes(f"user {number} while the table is read")
+        await looking
+    assert not other.presence.is_online_elsewhere("bob")
+    assert len(other.presence.online_elsewhere()) == 4
+    reads = other.table.reads
+    for number in range(5):
+        await one.comes(f"late user {number}")
+        await other.presence.look({1, 2})
+    assert (other.table.reads, len(other.presence.online_elsewhere())) == (reads, 9), "nothing is missing any more"
+
+
 async def test_presence_change_that_arrives_while_the_table_is_read_is_not_overwritten():
     _, (one, other) = several(2)
     one.bus.processes.remove(other)
