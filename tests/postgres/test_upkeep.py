@@ -318,6 +318,39 @@ async def test_lease_is_renewed_while_a_cleanup_takes_long_and_there_is_one_clea
     assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("tailwire store")]
 
 
+async def test_lease_is_renewed_while_what_follows_a_renewal_takes_long_and_reads_wait(postgres_url, monkeypatch):
+    monkeypatch.setattr(upkeep, "RENEW_SECONDS", 0.01)
+    begun, may_end = [0], asyncio.Event()
+
+    async def follow() -> None:
+        begun[0] += 1
+        await may_end.wait()
+
+    async def until_renewed(times: int) -> None:
+        async with asyncio.timeout(20):
+            for _ in range(times):
+                before = store.lane.renewed_at
+                while store.lane.renewed_at == before:
+                    await asyncio.sleep(0.001)
+
+    store = await PostgresStore.open(postgres_url, World())
+    store.upkeep.on_renewed(follow)
+    await until_renewed(3)
+    assert begun == [1], "one at a time"
+    slow = [asyncio.create_task(store.database.rows("SELECT pg_sleep(0.05)")) for _ in range(2000)]
+    await until_renewed(3)
+    assert not slow[-1].done()
+    for task in slow:
+        task.cancel()
+    await asyncio.wait(slow)
+    may_end.set()
+    async with asyncio.timeout(20):
+        while begun[0] < 2:
+            await asyncio.sleep(0)
+    await store.close()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("tailwire store")]
+
+
 async def test_old_entries_of_the_change_log_are_removed_in_a_bounded_number_of_steps(postgres_url, monkeypatch):
     monkeypatch.setattr(change_log, "STEPS_PER_CLEANUP", 2)
     store = await PostgresStore.open(postgres_url, World())

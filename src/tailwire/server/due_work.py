@@ -109,19 +109,20 @@ class DueWork:
             self._timer.cancel()
             self._timer = None
 
-    async def close(self, *, cancel: bool, patience: float = 0.0) -> None:
+    async def close(self, should_cancel: Callable[[], bool], *, patience: float = 0.0) -> None:
         """Begin no further work, and wait until the task has ended.
 
         Args:
-            cancel: True to cancel the task; False to let it complete what it is doing.
-            patience: seconds to wait before the task is cancelled.
+            should_cancel: called once `patience` is over; returns True to cancel the task, or False to let it complete
+                what it is doing.
+            patience: seconds to wait for the task before that.
         """
         self.closed = True
         self._cancel_timer()
         if self._task is not None:
             task = self._task
-            if cancel:
-                if patience:
-                    await asyncio.wait([task], timeout=patience)
+            if patience:
+                await asyncio.wait([task], timeout=patience)
+            if should_cancel():
                 task.cancel()
             await asyncio.wait([task])

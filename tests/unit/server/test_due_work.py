@@ -91,7 +91,7 @@ async def test_wake_up_replaces_a_later_time():
     queue.work.wake()
     await asyncio.sleep(1)
     assert queue.done == [10]
-    await queue.work.close(cancel=False)
+    await queue.work.close(lambda: False)
 
 
 async def test_next_pass_begins_at_least_a_second_later():
@@ -147,7 +147,7 @@ async def test_close_completes_or_cancels_the_pass_in_progress_and_no_further_pa
     queue = Queue(0, 0, 0, takes=3.0)
     queue.work.wake()
     await asyncio.sleep(1)
-    await queue.work.close(cancel=cancel)
+    await queue.work.close(lambda: cancel)
     assert (queue.done, queue.now) == (done, ended)
     queue.work.wake()
     await asyncio.sleep(50)

@@ -1,10 +1,10 @@
 """Knows who is online at all processes: from the sockets of this one, and from the reports of the others.
 
 Each process stores which users are online there in a table of the database. The transaction that does so also tells
-whether a user came online or went offline over all processes. Then the process publishes the change to the others, with
-a version number that increases by 1. A process that misses a version reads the table, and applies what it has heard since
-to what it reads. The grace period after a user's last socket was closed is kept by the process of that socket; a user who
-reconnects to another process meanwhile stays online.
+whether a user came online or went offline over all processes. Then the process publishes the change to the others,
+with a version number that increases by 1. A process that misses a version reads the table, and applies to it what it
+has heard since. The grace period after a user's last socket was closed is kept by the process of that socket; a user
+who reconnects to another process meanwhile stays online.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tailwire.server.telemetry.logs import log
 USERS_PER_CALL = 1_000
 RETRY_SECONDS = 1.0
 MAX_HEARD_DELTAS = 1_000
-"""How many deltas of a process are kept while an earlier one is missing. What an older one says is read from the table."""
+"""How many deltas of a process are kept while an earlier one is missing. Older ones are read from the table."""
 
 
 def _local_presence(hub: Hub, uid: str) -> LocalPresence:
@@ -93,7 +93,9 @@ class SharedPresence:
         self._versions: dict[int, int] = {}  # by process: the version up to which its changes are known here
         self._newest: dict[int, int] = {}  # by process: the version of its newest change here
         self._heard: dict[int, deque[PresenceDelta]] = {}  # by process of which a change is missing: what came since
-        self._behind: dict[int, int] = {}  # by process that was behind its table at the last look: the version known then
+        self._behind: dict[
+            int, int
+        ] = {}  # by process that was behind its table at the last look: the version known then
         self.on_returned: Callable[[list[str]], None] = lambda uids: None
         hub.on_presence_delta = self._handle_delta
         hub.broker.subscribe(PRESENCE_DELTAS_SUBJECT)
@@ -238,9 +240,9 @@ class SharedPresence:
     async def look(self, alive: Collection[int]) -> None:
         """Compare the known users of other processes with the table, and correct what was missed.
 
-        The users of a process are read from the table if its version has differed in two calls, and the known version has
-        not changed between them: then a change is missing, not only on its way. Users of processes that have ended are
-        dropped. `ServerCooperation` calls this every few seconds.
+        The users of a process are read from the table if its version has differed in two calls, and the known version
+        has not changed between them: then a change is missing, not only on its way. Users of processes that have ended
+        are dropped. `ServerCooperation` calls this every few seconds.
 
         Args:
             alive: the ids of all processes that run now.

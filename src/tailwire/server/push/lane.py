@@ -71,6 +71,9 @@ class PushLane:
         self._at_once = asyncio.Semaphore(SENDS_AT_ONCE)
         self._composing = asyncio.Semaphore(COMPOSED_AT_ONCE)
         self._next_start = 0.0
+        self._attempts: set[asyncio.Task[SendOutcome | Refused | None]] = (
+            set()
+        )  # of a batch, until all its outcomes are stored
 
     def wake(self) -> None:
         """Start to send the notifications that are due, in the background. Return at once."""
@@ -95,13 +98,15 @@ class PushLane:
         # notifications again whose outcome is not stored.
         tasks = {self._loop.create_task(self._send(one)): one for one in due}
         open_tasks, refusal = set(tasks), None
+        self._attempts = open_tasks
         try:
             while open_tasks:
                 done, open_tasks = await asyncio.wait(open_tasks, timeout=RECORD_SECONDS)
-                outcomes = [(tasks[task], task.result()) for task in tasks if task in done]
+                outcomes = [(tasks[task], task.result()) for task in tasks if task in done and not task.cancelled()]
                 refusal = next((found for _, found in outcomes if isinstance(found, Refused)), refusal)
                 await self._record([(one, found) for one, found in outcomes if not isinstance(found, Refused)])
         finally:
+            self._attempts = set()
             for task in open_tasks:
                 task.cancel()
         if refusal is not None:
@@ -207,6 +212,17 @@ class PushLane:
         self._troubled[token_hash] = (failures, until)
 
     async def close(self) -> None:
-        """Stop sending, after waiting at most `STOP_SECONDS` for answers, and close the provider. The queue is kept."""
-        await self._work.close(cancel=True, patience=STOP_SECONDS)
+        """Stop sending, after waiting at most `STOP_SECONDS` for answers, and close the provider. The queue is kept.
+
+        The outcomes of attempts that have ended are stored, however long the store takes: notifications that were sent
+        must not be sent again by the next server.
+        """
+        await self._work.close(self._give_up, patience=STOP_SECONDS)
         await self._provider.close()
+
+    def _give_up(self) -> bool:
+        # Cancels the attempts without an answer, and returns whether there were none, so that nothing is to be stored.
+        attempts = list(self._attempts)
+        for task in attempts:
+            task.cancel()
+        return not attempts

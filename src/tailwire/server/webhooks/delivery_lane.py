@@ -184,4 +184,4 @@ class WebhookLane:
         A request that is in progress is cancelled, and its delivery will be sent again. If no request is in progress,
         this waits until the last delivery that was sent is removed from the queue, so that it is not sent again.
         """
-        await self._work.close(cancel=self._posting)
+        await self._work.close(lambda: self._posting)

@@ -78,12 +78,14 @@ class Queue:
         sent: the tokens of the notifications that are stored as sent.
         composing: how many are being composed, and the most that there were.
         put_off: the tokens of the notifications that are stored as put off, with the problem.
+        store_takes: seconds that the store takes to record what was sent.
     """
 
     name = "fcm"
 
     def __init__(self, takes: Callable[[str], float]) -> None:
         self._takes = takes
+        self.store_takes = 0.0
         self.refusals = {"7"}
         self.faults: set[str] = set()
         self.tries: list[str] = []
@@ -110,6 +112,7 @@ class Queue:
         return 0 if self._rows() else None
 
     async def _store_sent(self, ids: list[int], now: int) -> None:
+        await asyncio.sleep(self.store_takes)
         self.sent += map(str, ids)
 
     async def _store_put_off(self, number: int, due_at: int, now: int, problem: str) -> None:
@@ -166,6 +169,19 @@ async def test_server_that_stops_stores_what_is_answered_within_two_seconds_and_
     begun = set(queue.tries)
     assert "1" in begun
     assert len(begun) < 40
+    await queue.lane.close()
+    assert set(queue.tries) == begun
+    assert set(queue.sent) == begun - {"1"}
+
+
+@pytest.mark.virtual
+async def test_server_that_stops_stores_what_was_sent_however_slow_the_store_is():
+    queue = Queue(lambda token: 14 if token == "1" else 0)
+    queue.store_takes = 4.0
+    queue.lane.wake()
+    await asyncio.sleep(0.55)
+    begun = set(queue.tries)
+    assert not queue.sent
     await queue.lane.close()
     assert set(queue.tries) == begun
     assert set(queue.sent) == begun - {"1"}

@@ -79,10 +79,17 @@ class Database:
         await database.first_row("SELECT 1")
         return database
 
-    async def first_row(self, sql: str, parameters: Parameters = ()) -> Any:
-        """Return the first row of a query, or None. Only for queries that an index answers at once."""
+    async def first_row(self, sql: str, parameters: Parameters = (), *, urgent: bool = False) -> Any:
+        """Return the first row of a query, or None. Only for queries that an index answers at once.
+
+        Args:
+            sql: the query.
+            parameters: its parameters.
+            urgent: whether the query does not wait behind others for a connection.
+        """
         text, values = statement_and_values(sql, parameters)
-        return await self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), short=True)
+        read = self._read(lambda c: c.fetchrow(text, *values, timeout=self._patience), short=True, urgent=urgent)
+        return await read
 
     async def first_rows(self, sql: str, keys: Iterable[Parameters]) -> list[Any]:
         """Return the result of `first_row` for each set of parameters, in their order."""
@@ -178,7 +185,7 @@ class Database:
         finally:
             entry.taken = done
 
-    async def _read(self, job: Job[T], *, short: bool = False) -> T:
+    async def _read(self, job: Job[T], *, short: bool = False, urgent: bool = False) -> T:
         # A read changes nothing, so if its connection is lost, it is repeated on another one. The database cancels a
         # read that takes too long. If the read should be short, or there was no answer at all, the database is the
         # cause and not the request: then clients should try again.
@@ -186,7 +193,7 @@ class Database:
         given_up_at = clock() + UNREACHABLE_SECONDS
         while True:
             try:
-                return await self._on_connection(job)
+                return await self._on_connection(job, urgent=urgent)
             except Exception as e:
                 if isinstance(e, asyncpg.QueryCanceledError | TimeoutError):
                     if short or isinstance(e, TimeoutError):
@@ -228,8 +235,8 @@ class Database:
                 raise
             raise Refused("ERR_UNAVAILABLE", _OUTCOME_UNKNOWN_TEXT, retry_after=RETRY_AFTER_SECONDS) from e
 
-    async def _on_connection(self, job: Job[T]) -> T:
-        connection = await self._pool.take()
+    async def _on_connection(self, job: Job[T], *, urgent: bool = False) -> T:
+        connection = await self._pool.take(urgent=urgent)
         try:
             result = await job(connection)
         except asyncpg.PostgresError as e:

@@ -43,8 +43,11 @@ class Pool:
         self._reachable = True
         self.problem = ""
 
-    async def take(self) -> Connection:
+    async def take(self, *, urgent: bool = False) -> Connection:
         """Wait for a connection, and return it. The caller must call `give_back` or `drop` with it.
+
+        Args:
+            urgent: whether to get the next free connection, before all requests that wait, however many they are.
 
         Raises:
             Refused: ERR_UNAVAILABLE, too many requests wait, the database does not answer, or the pool is closed.
@@ -52,7 +55,7 @@ class Pool:
         if self._closed:
             raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS)
         if self._used >= self._size:
-            await self._wait_for_turn()
+            await self._wait_for_turn(urgent=urgent)
         else:
             self._used += 1
         while self._idle:
@@ -82,11 +85,14 @@ class Pool:
         connection.terminate()
         self._free_place()
 
-    async def _wait_for_turn(self) -> None:
-        if len(self._waiting) >= self._max_waiting:
+    async def _wait_for_turn(self, *, urgent: bool) -> None:
+        if len(self._waiting) >= self._max_waiting and not urgent:
             raise Refused("ERR_UNAVAILABLE", _FULL_TEXT, retry_after=RETRY_AFTER_SECONDS)
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
+        if urgent:
+            self._waiting.appendleft(turn)
+        else:
+            self._waiting.append(turn)
         try:
             await turn
         except asyncio.CancelledError:

@@ -29,7 +29,8 @@ _FORGET_CHANGES_SQL = """DELETE FROM changes WHERE ctid IN
 class Upkeep:
     """Renews the lease of this process in a task, and removes old records after every `TURNS_PER_CLEANUP` renewals.
 
-    A cleanup has a task of its own, because it may take longer than the lease lasts. There is one at a time.
+    A cleanup has a task of its own, because it may take longer than the lease lasts, and so has what follows a renewal.
+    There is one of each at a time.
 
     Attributes:
         cleans: returns whether this process removes old records, which only one of several servers should do; by
@@ -46,6 +47,7 @@ class Upkeep:
         self._on_renewed: list[Callable[[], Awaitable[None]]] = []
         self._task: asyncio.Task[None] | None = None
         self._cleanup: asyncio.Task[bool] | None = None
+        self._following: asyncio.Task[bool] | None = None
 
     def start(self) -> None:
         """Start the task that renews the lease and removes old records."""
@@ -56,7 +58,7 @@ class Upkeep:
         self._on_cleanup.append(call)
 
     def on_renewed(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Register a function that is called after each renewal of the lease."""
+        """Register a function that is called after a renewal of the lease, unless its last call is still running."""
         self._on_renewed.append(call)
 
     async def _run(self) -> None:
@@ -67,12 +69,14 @@ class Upkeep:
             if await self._is_closed_after(self._renew):
                 return
             if turn % TURNS_PER_CLEANUP == 0 and self.cleans():
-                self._start_cleanup()
+                self._cleanup = self._unless_running(self._cleanup, self.clean, "tailwire store cleanup")
 
-    def _start_cleanup(self) -> None:
-        if self._cleanup is None or self._cleanup.done():
-            cleanup = self._is_closed_after(self.clean)
-            self._cleanup = asyncio.get_running_loop().create_task(cleanup, name="tailwire store cleanup")
+    def _unless_running(
+        self, task: asyncio.Task[bool] | None, work: Callable[[], Awaitable[None]], name: str
+    ) -> asyncio.Task[bool]:
+        if task is None or task.done():
+            task = asyncio.get_running_loop().create_task(self._is_closed_after(work), name=name)
+        return task
 
     async def _is_closed_after(self, work: Callable[[], Awaitable[None]]) -> bool:
         # Whether the store is closed. What fails is done again at a later turn.
@@ -89,12 +93,15 @@ class Upkeep:
     async def _renew(self) -> None:
         await self._processes.renew()
         await self._check_start()
+        self._following = self._unless_running(self._following, self._follow, "tailwire store renewed")
+
+    async def _follow(self) -> None:
         for call in self._on_renewed:
             await call()
 
     async def _check_start(self) -> None:
         starts = self._lane.starts
-        if not (await self._database.first_row(KNOWN_START_SQL, (starts.mark, starts.highest)))[0]:
+        if not (await self._database.first_row(KNOWN_START_SQL, (starts.mark, starts.highest), urgent=True))[0]:
             self._lane.recheck_start()
 
     async def clean(self) -> None:
@@ -106,14 +113,18 @@ class Upkeep:
 
     async def close(self) -> None:
         """Cancel the tasks, and wait until they have ended."""
-        tasks: list[asyncio.Task[Any]] = [task for task in (self._task, self._cleanup) if task is not None]
+        tasks = [task for task in self._tasks if task is not None]
         self.stop()
         if tasks:
             await asyncio.wait(tasks)
 
     def stop(self) -> None:
         """Cancel the tasks, without waiting."""
-        for task in (self._task, self._cleanup):
+        for task in self._tasks:
             if task is not None:
                 task.cancel()
-        self._task = self._cleanup = None
+        self._task = self._cleanup = self._following = None
+
+    @property
+    def _tasks(self) -> tuple[asyncio.Task[Any] | None, ...]:
+        return self._task, self._cleanup, self._following

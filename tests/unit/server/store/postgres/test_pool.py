@@ -100,6 +100,20 @@ async def test_requests_beyond_the_waiting_limit_are_refused():
     assert await again is taken
 
 
+async def test_urgent_request_gets_the_next_free_connection_however_many_wait():
+    pool = Pool(FakeDatabase().connect, 1, 1)
+    taken = await pool.take()
+    waiting = asyncio.create_task(pool.take())
+    await settle()
+    urgent = asyncio.create_task(pool.take(urgent=True))
+    await settle()
+    pool.give_back(taken)
+    assert await urgent is taken
+    assert not waiting.done()
+    pool.give_back(taken)
+    assert await waiting is taken
+
+
 async def test_place_granted_to_a_request_that_was_cancelled_goes_to_the_next_one():
     pool = Pool(FakeDatabase().connect, 1, 10)
     taken = await pool.take()

@@ -26,7 +26,7 @@ class SlowDatabase:
         self.world = world
         self.line = self.ahead = 0.0
 
-    async def first_row(self, sql: str, values: dict[str, Any]) -> tuple[Any, ...]:
+    async def first_row(self, sql: str, values: dict[str, Any], *, urgent: bool) -> tuple[Any, ...]:
         await asyncio.sleep(self.line)
         now = self.world.machine_milliseconds() / 1000 + self.ahead
         await asyncio.sleep(self.line)
