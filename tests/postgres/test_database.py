@@ -132,6 +132,28 @@ async def test_read_is_repeated_when_its_connection_is_lost(postgres_url):
     await database.close()
 
 
+async def test_read_of_a_table_that_a_newer_version_changes_is_repeated_and_then_refused(postgres_url, monkeypatch):
+    database = await Database.open(postgres_url)
+    newer, watcher = [await asyncpg.connect(postgres_url) for _ in range(2)]
+    soon = "SELECT set_config('lock_timeout', '50ms', false)"
+    assert tuple(await database.first_row(soon)) == ("50ms",), "of the only connection of the pool"
+    async with newer.transaction():
+        await newer.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        reading = asyncio.create_task(database.rows("SELECT uid FROM users"))
+        waits = "SELECT count(*) FROM pg_stat_database WHERE datname = current_database() AND xact_rollback >= 2"
+        await until(lambda: watcher.fetchval(waits))
+        assert not reading.done()
+    assert await reading == []
+    monkeypatch.setattr(database_module, "UNREACHABLE_SECONDS", 0.1)
+    async with newer.transaction():
+        await newer.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(Refused) as refusal:
+            await database.rows("SELECT uid FROM users")
+    assert refusal.value.code == "ERR_UNAVAILABLE"
+    await asyncio.gather(newer.close(), watcher.close())
+    await database.close()
+
+
 async def test_write_whose_connection_is_lost_is_refused_and_not_repeated(postgres_url):
     database = await Database.open(postgres_url)
     watcher = await asyncpg.connect(postgres_url)

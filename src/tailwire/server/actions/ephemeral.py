@@ -198,6 +198,7 @@ class Ephemeral:
             log.warning("%s could not be reported as %s: %s", uid, action, e)
 
     async def _announce_presence(self, uid: str, action: str, feature: str = "", platform: str = "") -> None:
+        # A user who returns while the store is read is announced as online, which must not be followed by "offline".
         self._directory.forget(uid)
         row = await self._store.users.get(uid)
         if row is None:
@@ -210,14 +211,18 @@ class Ephemeral:
                 self._skipped[uid] = None
         elif self._publishes_presence():
             await self._publish_presence(row, action, user, feature)
-        if self._store.webhooks.any_enabled and not feature:
+        if self._store.webhooks.any_enabled and not feature and not self._has_returned(uid, action):
             await self._store.webhooks.add_events([self._connection_event(user, action, platform)])
 
     async def _publish_presence(self, row: UserRow, action: str, user: dict[str, Any], feature: str = "") -> None:
         body = {"action": action, "timestamp": self._world.seconds(), "user": user}
         friends = await self._store.friends.of_user(row.uid)
         blocked = await self._store.blocks.blocked_or_blocking(row.uid)
-        self._delivery.publish_presence(row.uid, row.role, body, friends, blocked, feature)
+        if not self._has_returned(row.uid, action):
+            self._delivery.publish_presence(row.uid, row.role, body, friends, blocked, feature)
+
+    def _has_returned(self, uid: str, action: str) -> bool:
+        return action == "offline" and self._directory.is_online(uid)
 
     async def publish_skipped(self) -> None:
         """Publish the presence of users for whom updates were left out under load, while the load is low enough.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ class Stage:
         refuses: "writes" of when users were last online, or the uid of a user who cannot be read.
         error: the error of such a write.
         online: the users with sockets.
+        returning: users who get a socket while friends or blocked users are read.
         published: the uid and the action of each publication, in order.
     """
 
@@ -29,6 +31,7 @@ class Stage:
         self.refuses = ""
         self.error: Exception = Refused("ERR_UNAVAILABLE")
         self.online: set[str] = set()
+        self.returning: set[str] = set()
         self.published: list[tuple[str, str]] = []
         others: Any = SimpleNamespace(
             store=SimpleNamespace(
@@ -57,6 +60,8 @@ class Stage:
         return UserView(row, online=row.uid in self.online)
 
     async def _nobody(self, uid: str) -> set[str]:
+        await asyncio.sleep(0)
+        self.online |= self.returning
         return set()
 
     def _publish(self, uid: str, role: str, body: dict[str, Any], *others: object) -> None:
@@ -83,3 +88,10 @@ async def test_users_of_a_server_that_has_ended_are_reported_although_one_is_ref
     stage.online.add("carol")
     await stage.ephemeral.publish_offline(["alice", "bob", "carol", "dave"], 1)
     assert stage.published == [(uid, "offline") for uid in ("alice", "bob", "dave") if uid != refused]
+
+
+async def test_user_who_returns_while_they_are_reported_as_offline_is_not_reported_any_more():
+    stage = Stage()
+    stage.returning.add("bob")
+    await stage.ephemeral.publish_offline(["bob"], 1)
+    assert stage.published == []

@@ -186,9 +186,9 @@ class Database:
             entry.taken = done
 
     async def _read(self, job: Job[T], *, short: bool = False, urgent: bool = False) -> T:
-        # A read changes nothing, so if its connection is lost, it is repeated on another one. The database cancels a
-        # read that takes too long. If the read should be short, or there was no answer at all, the database is the
-        # cause and not the request: then clients should try again.
+        # A read changes nothing, so if its connection is lost, or a newer version changes the table, it is repeated on
+        # another connection. The database cancels a read that takes too long. If the read should be short, or there was
+        # no answer at all, the database is the cause and not the request: then clients should try again.
         clock = asyncio.get_running_loop().time
         given_up_at = clock() + UNREACHABLE_SECONDS
         while True:
@@ -201,7 +201,7 @@ class Database:
                     raise Refused("ERR_QUERY_TOO_BROAD") from e
                 if isinstance(e, asyncpg.PostgresError) and e.sqlstate in MISSING_STATES:
                     raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
-                if not isinstance(e, UNUSABLE) or classify(e) is not Failure.LOST:
+                if not isinstance(e, UNUSABLE) or classify(e) not in (Failure.LOST, Failure.BUSY):
                     raise
                 if clock() >= given_up_at:
                     raise Refused("ERR_UNAVAILABLE", retry_after=RETRY_AFTER_SECONDS) from e
