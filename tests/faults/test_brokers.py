@@ -266,7 +266,7 @@ async def test_message_of_a_server_killed_between_commit_and_publication_is_deli
             body = {"receiver": "bob", "receiverType": "user", "category": "message", "type": "text"}
             await http.post("/messages", json={**body, "data": {"text": "first"}})
             await socket.until(lambda: socket.texts == ["first"])
-            line.hold_answers(b"tailwire writer")  # not those to reads, one of which may come before the commit
+            line.hold_answers(b"tailwire writer")  # reads may come before the commit: their answers pass
             request = asyncio.create_task(http.post("/messages", json={**body, "data": {"text": "second"}}))
             count = "SELECT count(*) FROM messages"
             async with asyncio.timeout(20):

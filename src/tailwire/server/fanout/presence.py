@@ -92,7 +92,7 @@ class SharedPresence:
         self._elsewhere: dict[str, dict[int, bool]] = {}  # by uid and process: whether they are away there
         self._versions: dict[int, int] = {}  # by process: the version up to which its changes are known here
         self._newest: dict[int, int] = {}  # by process: the version of its newest change here
-        self._heard: dict[int, deque[PresenceDelta]] = {}  # by process of which a change is missing: what came since
+        self._heard: dict[int, deque[PresenceDelta]] = {}  # what came since a change of a process was missed
         self._behind: dict[
             int, int
         ] = {}  # by process that was behind its table at the last look: the version known then

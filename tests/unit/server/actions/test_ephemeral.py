@@ -90,7 +90,7 @@ async def test_users_of_a_server_that_has_ended_are_reported_although_one_is_ref
     assert stage.published == [(uid, "offline") for uid in ("alice", "bob", "dave") if uid != refused]
 
 
-async def test_user_who_returns_while_they_are_reported_as_offline_is_not_reported_any_more():
+async def test_user_who_returns_before_they_are_reported_as_offline_is_not_reported():
     stage = Stage()
     stage.returning.add("bob")
     await stage.ephemeral.publish_offline(["bob"], 1)
