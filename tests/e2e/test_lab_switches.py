@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tailwire.lab.lab import Lab
 from tailwire.lab.phone import MAX_TASKS, Refused
 from tailwire.lab.recording import read_recording, recording_of
+from tailwire.sdk.io import clock
 
 
 async def until(condition, seconds: float = 30.0) -> None:
@@ -45,6 +47,17 @@ async def test_recording_contains_a_typed_message_and_its_events(tmp_path):
         file.write_text(json.dumps(recording_of(lab)))
         kinds = [e["kind"] for e in read_recording(file)["events"]]
         assert {"transition", "switch", "typed", "accepted", "handed", "server"} <= set(kinds)
+
+
+async def test_recording_of_a_machine_that_has_slept_is_replayed_in_the_time_of_its_events(tmp_path, monkeypatch):
+    asleep = 400 * 86_400.0
+    monkeypatch.setattr(clock, "seconds", lambda: time.monotonic() + asleep)
+    async with started_lab(tmp_path) as lab:
+        file = tmp_path / "lab.json"
+        file.write_text(json.dumps(recording_of(lab)))
+    recording = read_recording(file)
+    assert recording["steps"]
+    assert 0 <= recording["steps"][0]["at"] <= recording["steps"][-1]["at"] < 60
 
 
 async def test_text_that_is_not_unicode_is_refused(tmp_path):

@@ -9,6 +9,8 @@ import asyncio
 from collections import deque
 from typing import Any
 
+from tailwire.sdk.io import clock
+
 MAX_EVENTS = 5000
 MAX_WAITING_EVENTS = 1000
 MAX_LISTENERS = 16
@@ -26,18 +28,18 @@ class EventLog:
     """The events of a lab.
 
     Attributes:
-        begin: when the lab began, on the event loop's clock; `at` of an event is relative to it.
+        begin: when the lab began, on the clock of the clients and their dumps; `at` of an event is relative to it.
     """
 
     def __init__(self) -> None:
-        self.begin = asyncio.get_running_loop().time()
+        self.begin = clock.seconds()
         self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
         self._listeners: dict[asyncio.Queue[Event | None], None] = {}
 
     @property
     def now(self) -> float:
         """Seconds since the lab began, rounded to milliseconds."""
-        return round(asyncio.get_running_loop().time() - self.begin, 3)
+        return round(clock.seconds() - self.begin, 3)
 
     @property
     def events(self) -> list[Event]:

@@ -13,6 +13,7 @@ from tailwire.lab.backend import Backend
 from tailwire.lab.event_log import EventLog
 from tailwire.lab.phone import Phone, Refused
 from tailwire.lab.throttle import Throttle
+from tailwire.sdk.io import clock
 from tailwire.testing.server import ServerProcess
 
 PHONE_NAMES = ("alice", "bob")
@@ -58,7 +59,7 @@ class Lab:
             CometChatException: if a phone cannot log in.
         """
         await self.server.start()
-        self.log.begin = asyncio.get_running_loop().time()
+        self.log.begin = clock.seconds()
         self._log_server("start", up=True)
         for phone in self.phones.values():
             await phone.start()

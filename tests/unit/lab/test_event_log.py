@@ -8,8 +8,25 @@ import pytest
 
 from tailwire.lab import event_log as module
 from tailwire.lab.event_log import EventLog
+from tailwire.sdk.io import clock
+from tailwire.sdk.io.world import World
 
 pytestmark = pytest.mark.virtual
+
+
+@pytest.fixture(autouse=True)
+def virtual_clock(monkeypatch):
+    monkeypatch.setattr(clock, "seconds", lambda: asyncio.get_running_loop().time())
+
+
+async def test_events_are_timed_on_the_clock_of_the_clients_which_runs_while_the_machine_sleeps(monkeypatch):
+    asleep = 400 * 86_400.0  # before the lab began
+    monkeypatch.setattr(clock, "seconds", lambda: asyncio.get_running_loop().time() + asleep)
+    log = EventLog()
+    assert log.begin == World().now()
+    asleep += 3600  # while the lab ran
+    log.add("typed", id="1")
+    assert log.events[0]["at"] == log.now == 3600.0
 
 
 async def test_events_are_kept_in_order_and_sent_to_listeners():
