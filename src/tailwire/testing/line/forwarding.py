@@ -30,6 +30,7 @@ class Forwarder:
         self._target = (host, port)
         self._faults = faults
         self._tasks: set[asyncio.Task[None]] = set()
+        self._accepted: dict[Pair, socket.socket] = {}  # those whose task has not begun
         self._max_idle_seconds = 0.0
         self._idle_timer: asyncio.TimerHandle | None = None
         self.up, self.down = Pipe(), Pipe()
@@ -43,9 +44,11 @@ class Forwarder:
         """Begin to forward an accepted client socket, in the background. If the server is unreachable, it is reset."""
         pair = Pair(self._faults, self.up, self.down, self._reach, self.pairs.discard)
         self.pairs.add(pair)
-        self._start_task(self._start_pair(pair, sock))
+        self._accepted[pair] = sock
+        self._start_task(self._start_pair(pair))
 
-    async def _start_pair(self, pair: Pair, sock: socket.socket) -> None:
+    async def _start_pair(self, pair: Pair) -> None:
+        sock = self._accepted.pop(pair)
         try:
             await asyncio.get_running_loop().connect_accepted_socket(lambda: pair.client, sock)
         except OSError:  # the client has disconnected
@@ -64,11 +67,17 @@ class Forwarder:
     async def _connect(self, pair: Pair) -> None:
         try:
             sock = await _open_socket(*self._target)
-            if pair not in self.pairs:  # dropped in the meantime
-                sock.close()
-                return
-            await asyncio.get_running_loop().create_connection(pair.make_server_end, sock=sock)
         except OSError:
+            pair.on_unreachable()
+            return
+        if pair not in self.pairs:  # dropped in the meantime
+            sock.close()
+            return
+        try:
+            await asyncio.get_running_loop().create_connection(pair.make_server_end, sock=sock)
+        except OSError:  # the server has disconnected
+            sock.close()
+            pair.remove_server_end()
             pair.on_unreachable()
             return
         pair.on_established()
@@ -108,12 +117,16 @@ class Forwarder:
     async def close(self) -> None:
         """Reset all connections and wait until they are closed."""
         self.end_idle(0)
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks))
-        while self.pairs:
+        while self._tasks or self.pairs:
             self.drop()
+            for task in list(self._tasks):
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(list(self._tasks))
+            while self._accepted:  # a task that is cancelled before its first step closes nothing
+                pair, sock = self._accepted.popitem()
+                sock.close()
+                self.pairs.discard(pair)
             await asyncio.sleep(0)
 
 

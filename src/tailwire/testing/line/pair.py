@@ -207,6 +207,10 @@ class Pair:
         self.server.other, self.client.other = self.client, self.server
         return self.server
 
+    def remove_server_end(self) -> None:
+        """Undo `make_server_end`, because its socket was never connected to it."""
+        self.server = self.client.other = None
+
     def on_established(self) -> None:
         """Begin to read from the client, because the server has accepted or the proxy responds in its place."""
         if self._closed:  # dropped in the meantime

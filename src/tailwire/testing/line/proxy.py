@@ -202,7 +202,6 @@ class FaultProxy:
 
     async def close(self) -> None:
         """Reset all connections and stop listening."""
-        self._refusing = True
         self._acceptor.close()
         await self._forwarder.close()
 
