@@ -22,7 +22,15 @@ class _Timer:
     def __init__(self, clock: AppClock, due: float, callback: Callable[[], None]) -> None:
         self.due = due
         self._callback, self._clock = callback, clock
-        self._handle = asyncio.get_running_loop().call_later(max(0.0, due - clock.now()), self.fire)
+        self._arm()
+
+    def _arm(self) -> None:
+        delay = max(0.0, self.due - self._clock.now())
+        self._handle = asyncio.get_running_loop().call_later(delay, self.fire)
+
+    def arm_again(self) -> None:
+        self._handle.cancel()
+        self._arm()
 
     def fire(self) -> None:
         self.cancel()
@@ -105,28 +113,40 @@ class AppClock(World):
         `MAX_RESPONSE_SECONDS` at once.
         """
         end = self.now() + seconds
-        while True:
-            await self._until_answered()
-            timer = min(
-                (timer for timer in self.timers if timer.due <= end),
-                key=lambda timer: timer.due,
-                default=None,
-            )
-            if timer is None:
-                break
-            self._ahead += max(0.0, timer.due - self.now())
-            timer.fire()
-        self._ahead += max(0.0, end - self.now())
+        with self._timers_follow():
+            while True:
+                await self._until_answered()
+                timer = min(
+                    (timer for timer in self.timers if timer.due <= end),
+                    key=lambda timer: timer.due,
+                    default=None,
+                )
+                if timer is None:
+                    break
+                self._ahead += max(0.0, timer.due - self.now())
+                timer.fire()
+            self._ahead += max(0.0, end - self.now())
 
     def sleep(self, seconds: float) -> None:
         """Advance the clock at once, as if the device had slept; then fire the timers that became due meanwhile.
 
         They fire in the order in which they were due, before this method returns. Responses are not awaited.
         """
-        self._ahead += seconds
-        for timer in sorted((timer for timer in self.timers if timer.due <= self.now()), key=lambda timer: timer.due):
-            if timer in self.timers:  # not cancelled by one that fired before it
-                timer.fire()
+        with self._timers_follow():
+            self._ahead += seconds
+            due = [timer for timer in self.timers if timer.due <= self.now()]
+            for timer in sorted(due, key=lambda timer: timer.due):
+                if timer in self.timers:  # not cancelled by one that fired before it
+                    timer.fire()
+
+    @contextmanager
+    def _timers_follow(self) -> Iterator[None]:
+        # The other timers run in real time from here on: they are due sooner by what the clock was advanced.
+        try:
+            yield
+        finally:
+            for timer in self.timers:
+                timer.arm_again()
 
     # Used by clients.
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
+import pytest
+
 from tailwire.testing.app_clock import AppClock
 
 
@@ -21,3 +25,17 @@ async def test_overdue_timers_fire_in_the_order_in_which_they_were_due():
     clock.sleep(30)
     assert fired == ["first", "second"]
     assert len(clock.timers) == 1
+
+
+@pytest.mark.parametrize("how", ["advance", "sleep"])
+async def test_timer_that_is_not_due_yet_fires_when_it_is(how):
+    clock, fired = AppClock(), asyncio.Event()
+    clock.timer(3600.5, fired.set)
+    if how == "advance":
+        await clock.advance(3600)
+    else:
+        clock.sleep(3600)
+    assert not fired.is_set()
+    async with asyncio.timeout(10):
+        await fired.wait()
+    assert clock.timers == {}
