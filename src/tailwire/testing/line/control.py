@@ -1,8 +1,12 @@
-"""HTTP control of a fault proxy (`POST /drop` …), for tests in any language."""
+"""HTTP control of a fault proxy (`POST /drop` …), for tests in any language.
+
+Rule: web pages cannot use it. Browsers name a page in `Origin`, and a name that leads here by DNS in `Host`.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from collections.abc import Callable
 from types import TracebackType
@@ -13,10 +17,32 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tailwire.testing.line.operations import OPERATIONS
 from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.responses import MAX_BODY_BYTES
+
+_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE)  # any port, as of a tunnel
+
+
+class _Guard:
+    # ASGI middleware that refuses the requests of web pages.
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        refusal = _refusal(Request(scope)) if scope["type"] == "http" else None
+        await (refusal or self._app)(scope, receive, send)
+
+
+def _refusal(request: Request) -> JSONResponse | None:
+    if "origin" in request.headers:
+        return JSONResponse({"error": "web pages may not use this control: send no Origin header"}, 403)
+    if not _HOST.fullmatch(request.headers.get("host", "")):
+        return JSONResponse({"error": "use 127.0.0.1 or localhost as the host of the URL"}, 403)
+    return None
 
 
 class Control:
@@ -43,7 +69,7 @@ class Control:
             Route("/", self._state),
             *(Route(f"/{name}", self._handler(name), methods=["POST"]) for name in OPERATIONS),
         ])  # fmt: skip
-        self._server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off"))
+        self._server = uvicorn.Server(uvicorn.Config(_Guard(app), log_config=None, lifespan="off"))
         self._task: asyncio.Task[None] | None = None
 
     async def _state(self, request: Request) -> JSONResponse:

@@ -90,3 +90,26 @@ async def test_every_listed_operation_of_the_proxy_is_accepted_as_listed():
             method, _, path = shown.partition(" ")
             assert (await http.request(method, path)).status_code == 200, shown
         assert proxy.delay == 0
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "http://127.0.0.1:8480", "null", ""])
+async def test_web_pages_cannot_operate_the_line(origin: str):
+    async with controlled() as (proxy, http):
+        answer = await http.post("/delay?seconds=1", headers={"origin": origin})
+        assert (answer.status_code, "web pages" in answer.json()["error"]) == (403, True)
+        assert proxy.delay == 0
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:9001", "127.0.0.1.evil.example", "localhost:x", ""])
+async def test_names_that_only_lead_here_by_dns_are_refused(host: str):
+    async with controlled() as (proxy, http):
+        assert (await http.post("/delay?seconds=1", headers={"host": host})).status_code == 403
+        assert (await http.get("/", headers={"host": host})).status_code == 403
+        assert proxy.delay == 0
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost:9001", "LOCALHOST", "[::1]:9001"])
+async def test_names_of_this_machine_are_accepted(host: str):
+    async with controlled() as (proxy, http):
+        await post(http, "/delay?seconds=1", headers={"host": host})
+        assert proxy.delay == 1
