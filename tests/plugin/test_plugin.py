@@ -81,6 +81,25 @@ def test_it(tailwire_server):
     result.assert_outcomes(errors=1)
 
 
+def test_server_whose_start_failed_leaves_no_thread(pytester: pytest.Pytester):
+    code = """
+import threading
+
+BEFORE = threading.enumerate()
+
+
+def test_failing(tailwire_server):
+    raise AssertionError("it has started")
+
+
+def test_left():
+    assert threading.enumerate() == BEFORE
+"""
+    ini = "tailwire_server_settings =\n  tls_cert = /no/such/file.pem\n  tls_key = /no/such/file.pem"
+    result = run(pytester, code, ini=ini)
+    result.assert_outcomes(errors=1, passed=1)
+
+
 def test_assertions_detect_violations(pytester: pytest.Pytester):
     code = (
         HEAD

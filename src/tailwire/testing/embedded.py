@@ -74,7 +74,8 @@ class EmbeddedServer:
         self._serving = asyncio.create_task(self._serve(listening))
         done, _ = await asyncio.wait([listening, self._serving], return_when=asyncio.FIRST_COMPLETED)
         if self._serving in done:
-            await self._serving
+            failed, self._serving = self._serving, None
+            await failed
 
     async def _serve(self, listening: asyncio.Future[None]) -> None:
         from tailwire.server.app import running_server
@@ -114,9 +115,11 @@ class EmbeddedServer:
         self.start()
 
     def close(self) -> None:
-        """Stop the server and its thread; it cannot be started again. Call it only once."""
-        self.stop()
-        self._thread.stop()
+        """Stop the server and its thread; it cannot be started again. Call it once, also after a start that failed."""
+        try:
+            self.stop()
+        finally:
+            self._thread.stop()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the server's event loop, in its thread, and return its result. Blocks until it has ended.

@@ -214,9 +214,11 @@ def tailwire_server(
     config = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in lines)}
     checked = load(config, {})
     server = EmbeddedServer(tmp_path_factory.mktemp("tailwire"), **{name: getattr(checked, name) for name in config})
-    server.start()
-    yield server
-    server.close()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()
 
 
 @pytest.fixture
