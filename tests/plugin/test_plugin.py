@@ -71,6 +71,27 @@ def test_two(tailwire_server):
     wrong.stderr.fnmatch_lines(["*tailwire_server_scope: use function, module or session, not 'galaxy'*"])
 
 
+def test_users_of_a_server_that_tests_share_get_a_new_token_in_each(pytester: pytest.Pytester):
+    code = (
+        HEAD
+        + """
+seen = {"alice"}
+
+
+@pytest.mark.parametrize("turn", [1, 2])
+async def test_it(turn, tailwire_server, tailwire_users):
+    alice, bob = tailwire_users("alice", "bob")
+    assert [(user.uid, user.name) for user in (alice, bob)] == [("alice", "Alice"), ("bob", "Bob")]
+    assert alice.token not in seen
+    seen.add(alice.token)
+    settings = AppSettingsBuilder().override_client_host(tailwire_server.url).build()
+    async with ChatClient(tailwire_server.app_id, settings, session_store=MemorySessionStore()) as chat:
+        assert (await chat.login_with_auth_token(alice.token)).uid == "alice"
+"""
+    )
+    run(pytester, code, ini="tailwire_server_scope = session").assert_outcomes(passed=2)
+
+
 def test_server_settings_are_configurable(pytester: pytest.Pytester):
     code = """
 def test_it(tailwire_server):

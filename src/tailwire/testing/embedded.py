@@ -155,14 +155,43 @@ class EmbeddedServer:
             RuntimeError: the server is stopped.
             tailwire.server.ports.refusal.Refused: the uid is invalid or in use.
         """
+
+        async def add() -> TestUser:
+            await self._create_user(uid, name)
+            return await self._with_token(uid)
+
+        return self.call(add())
+
+    def provide_user(self, uid: str) -> TestUser:
+        """Return a user with a new auth token; create the user first if there is none.
+
+        Args:
+            uid: the uid of the user.
+
+        Raises:
+            RuntimeError: the server is stopped.
+            tailwire.server.ports.refusal.Refused: the uid is invalid, or its user is deactivated.
+        """
+        from tailwire.server.ports.refusal import Refused
+
+        async def provide() -> TestUser:
+            try:
+                await self._create_user(uid)
+            except Refused as e:
+                if e.code != "ERR_UID_ALREADY_EXISTS":
+                    raise
+            return await self._with_token(uid)
+
+        return self.call(provide())
+
+    async def _create_user(self, uid: str, name: str = "") -> None:
         from tailwire.server.actions.users import NewUser
 
-        async def make() -> TestUser:
-            await self.parts.actions.users.create(NewUser(uid=uid, name=name or uid.title()))
-            made = await self.parts.actions.sessions.create_token(uid)
-            return TestUser(uid, name or uid.title(), made.token)
+        await self.parts.actions.users.create(NewUser(uid=uid, name=name or uid.title()))
 
-        return self.call(make())
+    async def _with_token(self, uid: str) -> TestUser:
+        made = await self.parts.actions.sessions.create_token(uid)
+        return TestUser(uid, made.user.row.name, made.token)
 
     def revoke_tokens(self, uid: str) -> None:
         """Revoke all tokens of a user: their clients are rejected immediately and have to log in again.

@@ -225,9 +225,10 @@ def tailwire_server(
 def tailwire_users(tailwire_server: EmbeddedServer) -> Callable[..., list[TestUser]]:
     """A function that creates users, given their uids: `alice, bob = tailwire_users("alice", "bob")`.
 
-    It returns a list of `TestUser`, with `uid`, `name` and `token`.
+    It returns a list of `TestUser`, with `uid`, `name` and `token`. A user whom the server has already, as from an
+    earlier test that shared it, gets a new token.
     """
-    return lambda *uids: [tailwire_server.add_user(uid) for uid in uids]
+    return lambda *uids: [tailwire_server.provide_user(uid) for uid in uids]
 
 
 @pytest.fixture
