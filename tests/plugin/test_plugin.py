@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
@@ -100,6 +101,36 @@ def test_it(tailwire_server):
     run(pytester, code, ini="tailwire_server_settings = max_frame = 1000").assert_outcomes(passed=1)
     result = run(pytester, code, ini="tailwire_server_settings = max_farme = 1000")
     result.assert_outcomes(errors=1)
+
+
+def test_port_of_the_server_is_configurable(pytester: pytest.Pytester):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    code = f"""
+def test_it(tailwire_server):
+    for _ in range(2):
+        assert tailwire_server.url == "http://127.0.0.1:{port}"
+        tailwire_server.restart()
+"""
+    run(pytester, code, ini=f"tailwire_server_settings = port = {port}").assert_outcomes(passed=1)
+
+
+def test_line_to_a_server_with_a_certificate_has_an_https_url(pytester: pytest.Pytester):
+    code = (
+        HEAD
+        + """
+async def test_it(tailwire_server, tailwire_users, wire, tmp_path_factory):
+    (alice,) = tailwire_users("alice")
+    (file,) = tmp_path_factory.getbasetemp().rglob("development-cert.pem")
+    settings = wire.settings(certificate_authority=file)
+    async with ChatClient(tailwire_server.app_id, settings, session_store=MemorySessionStore()) as chat:
+        await chat.login_with_auth_token(alice.token)
+        await chat.wait_connected(10)
+    assert wire.url.startswith("https://")
+    assert min(wire.passed) > 0
+"""
+    )
+    run(pytester, code, ini="tailwire_server_settings = tls_self_signed = true").assert_outcomes(passed=1)
 
 
 def test_server_whose_start_failed_leaves_no_thread(pytester: pytest.Pytester):

@@ -35,17 +35,18 @@ class TestUser:
 
 
 class EmbeddedServer:
-    """The whole server in a thread of this process, on a free port of 127.0.0.1, with its own database.
+    """The whole server in a thread of this process, on 127.0.0.1, with its own database.
 
     It has no rate limits, and sends all frames even if it is overloaded. Its methods block, and can be called from any
     thread except its own.
 
     Args:
         folder: the folder for its data.
-        settings: settings of the server, by name (docs/server.md); they replace the defaults of this class.
+        settings: settings of the server, by name (docs/server.md); they replace the defaults of this class. Without
+            `port` it listens on a free one.
 
     Attributes:
-        url, port: the URL and the port at which it listens; "" and 0 before the first start.
+        url, port: the URL and the port at which it listens; "" and the setting, or 0, before the first start.
         app_id, auth_key, api_key: the app id and the keys that the server created; "" before the first start.
     """
 
@@ -57,7 +58,7 @@ class EmbeddedServer:
         self._serving: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
         self.url = self.app_id = self.auth_key = self.api_key = ""
-        self.port = 0
+        self.port = int(settings.get("port", 0))
 
     def start(self) -> None:
         """Start the server, and wait until it listens. After `stop()` it uses the same port and data again.

@@ -49,7 +49,8 @@ class Line:
 
     def __init__(self, server: EmbeddedServer, proxy: FaultProxy) -> None:
         self._server, self._proxy = server, proxy
-        self.url = proxy.url
+        scheme, _, _ = server.url.partition("://")  # https if the settings of the server have a certificate
+        self.url = f"{scheme}://127.0.0.1:{proxy.port}"
 
     def settings(self, **more: Any) -> AppSettings:
         """Return settings for a client that connects over this line.
