@@ -188,6 +188,27 @@ async def test_it(tailwire_server, tailwire_users, wire, received, assert_no_los
     run(pytester, code).assert_outcomes(passed=1)
 
 
+def test_assert_quiet_detects_an_open_client_without_a_task(pytester: pytest.Pytester):
+    code = (
+        HEAD
+        + """
+async def test_it(tailwire_server, tailwire_users, wire, assert_quiet):
+    (alice,) = tailwire_users("alice")
+    chat = ChatClient(tailwire_server.app_id, wire.settings(auto=False), session_store=MemorySessionStore())
+    assert_quiet()
+    await chat.init()
+    with pytest.raises(AssertionError, match="clients still open: one without a user; was every ChatClient closed"):
+        assert_quiet()
+    await chat.login_with_auth_token(alice.token)
+    with pytest.raises(AssertionError, match="clients still open: that of alice"):
+        assert_quiet()
+    await chat.aclose()
+    assert_quiet()
+"""
+    )
+    run(pytester, code).assert_outcomes(passed=1)
+
+
 def test_line_faults_take_effect(pytester: pytest.Pytester):
     code = (
         HEAD

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl as ssl_module
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 from tailwire import __version__
 from tailwire.sdk.all_calls import AllCalls
@@ -39,6 +41,15 @@ _PINS_ENABLED = "features.ux.messages.pinned.enabled"
 _PINS_LIMIT = "features.ux.messages.pinned.limit"
 _SAVES_ENABLED = "features.ux.messages.saved.enabled"
 _SAVES_LIMIT = "features.ux.messages.saved.limit"
+_open_clients: WeakSet[ChatClient] = WeakSet()
+_open_clients_lock = threading.Lock()  # clients of other threads come and go
+
+
+def open_clients() -> list[ChatClient]:
+    """Return the clients of the running event loop on which `init()` was called and `aclose()` has not finished."""
+    with _open_clients_lock:
+        found = list(_open_clients)
+    return [chat for chat in found if chat._gate.loop is asyncio.get_running_loop()]
 
 
 class ChatClient(ClientMethods):
@@ -123,6 +134,8 @@ class ChatClient(ClientMethods):
                 self._made_parts = self._all_calls = self._gate.loop = None
                 raise
             self._release = release
+            with _open_clients_lock:
+                _open_clients.add(self)
         return "Initialization completed successfully"
 
     def _check_settings(self) -> str:
@@ -177,6 +190,8 @@ class ChatClient(ClientMethods):
             self._sessions.save_position()
             if self._release is not None:
                 self._release()
+            with _open_clients_lock:
+                _open_clients.discard(self)
 
     async def _stop(self) -> None:
         parts = self._made_parts

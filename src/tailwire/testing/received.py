@@ -1,4 +1,4 @@
-"""A recorder of what a client receives, and three assertions: nothing is lost, nothing repeated, no task left."""
+"""A recorder of what a client receives, and three assertions: nothing is lost, nothing repeated, nothing left open."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-from tailwire.sdk.client import ChatClient
+from tailwire.sdk.client import ChatClient, open_clients
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.interfaces import ConnectionListener, MessageListener
@@ -130,16 +130,25 @@ def assert_once(received: Received) -> None:
 
 
 def assert_quiet() -> None:
-    """Assert that no client has left tasks in this event loop: each was closed and has finished its work.
+    """Assert that nothing of a client is left in this event loop: each was closed, and has finished its work.
 
-    All tasks whose names begin with `tailwire` count as those of clients.
+    All tasks whose names begin with `tailwire` count as those of clients. A client that is open may also have timers
+    and sockets, so it counts without a task, too.
 
     Raises:
-        AssertionError: some tasks still run; the error names them.
+        AssertionError: a task still runs or a client is open; the error names the tasks, and the users of the clients.
     """
-    left = sorted(t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("tailwire"))
+    tasks = sorted(t.get_name() for t in asyncio.all_tasks() if t.get_name().startswith("tailwire"))
+    users = sorted(_user_of(chat) for chat in open_clients())
+    left = [f"still running: {', '.join(tasks)}"] if tasks else []
+    left += [f"clients still open: {', '.join(users)}"] if users else []
     if left:
-        raise AssertionError(f"still running: {', '.join(left)}; was every ChatClient closed (aclose())?")
+        raise AssertionError(f"{'; '.join(left)}; was every ChatClient closed (aclose())?")
+
+
+def _user_of(chat: ChatClient) -> str:
+    user = chat.get_logged_in_user()
+    return f"that of {user.uid}" if user is not None else "one without a user"
 
 
 def _description_of(message: BaseMessage) -> str:
