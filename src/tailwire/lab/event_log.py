@@ -1,6 +1,7 @@
 """The events of a lab, in order: sent to the open pages, and kept for pages opened later and for the recording.
 
-Rule: bounded. A page that does not keep up is disconnected, and gets all kept events when it reconnects.
+Rule: bounded. A page that does not keep up is disconnected, and gets all kept events when it reconnects. The state of
+the server and of the phones follows from the kept events, however many came after the last change.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from tailwire.sdk.io import clock
 MAX_EVENTS = 5000
 MAX_WAITING_EVENTS = 1000
 MAX_LISTENERS = 16
+STATE_KINDS = ("server", "switch", "transition", "says")
+"""Events of these kinds say how things are, so the latest one of each phone is always kept."""
 
 Event = dict[str, Any]
 """An event: `at` (seconds since the lab began), `kind`, and the fields of its kind (`recording.KINDS`)."""
@@ -33,7 +36,9 @@ class EventLog:
 
     def __init__(self) -> None:
         self.begin = clock.seconds()
-        self._events: deque[Event] = deque(maxlen=MAX_EVENTS)
+        self._count = 0
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_EVENTS)
+        self._latest: dict[tuple[str, str], tuple[int, Event]] = {}
         self._listeners: dict[asyncio.Queue[Event | None], None] = {}
 
     @property
@@ -43,8 +48,14 @@ class EventLog:
 
     @property
     def events(self) -> list[Event]:
-        """The kept events, oldest first: the latest `MAX_EVENTS`."""
-        return list(self._events)
+        """The kept events, oldest first: the latest `MAX_EVENTS`, and older ones of `STATE_KINDS`; none of `says`."""
+        return [event for event in self.page_events if event["kind"] != "says"]
+
+    @property
+    def page_events(self) -> list[Event]:
+        """The events for a page that is opened now, oldest first: the kept ones, and what each phone says."""
+        numbered = dict([*self._latest.values(), *self._events])
+        return [numbered[number] for number in sorted(numbered)]
 
     def add(self, kind: str, *, keep: bool = True, **fields: Any) -> None:
         """Add an event and put it into all queues of `listen`.
@@ -53,12 +64,16 @@ class EventLog:
 
         Args:
             kind: the kind of the event.
-            keep: whether to keep it; otherwise only pages that listen now get it.
+            keep: whether to keep it for the recording; otherwise only pages get it, later ones only the latest of each
+                phone, and only if it is of `STATE_KINDS`.
             fields: the other fields of the event; their values can be written as JSON.
         """
         event = {"at": self.now, "kind": kind, **fields}
+        self._count += 1
         if keep:
-            self._events.append(event)
+            self._events.append((self._count, event))
+        if kind in STATE_KINDS:
+            self._latest[kind, str(fields.get("phone", ""))] = (self._count, event)
         for queue in list(self._listeners):
             if queue.qsize() >= MAX_WAITING_EVENTS:
                 self.leave(queue)

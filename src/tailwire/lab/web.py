@@ -150,7 +150,7 @@ class Endpoints:
         return JSONResponse({"mode": "live", "names": list(PHONE_NAMES), "slow": self._slow, "machine": phase_graph()})
 
     async def events(self, request: Request) -> Response:
-        """Stream the lab's events as server-sent events: first an event `log` with all kept ones, then each new one.
+        """Stream the lab's events as server-sent events: first `log` with those for a new page, then each new one.
 
         The response is 404 for a recording, and 503 if too many pages listen.
         """
@@ -160,13 +160,16 @@ class Endpoints:
             queue = self._lab.log.listen()
         except RuntimeError as e:
             return _refusal_response(503, str(e))
-        return StreamingResponse(self._stream(queue), media_type="text/event-stream")
+        known = self._lab.log.page_events  # now, because later ones are in the queue
+        return StreamingResponse(self._stream(queue, known), media_type="text/event-stream")
 
-    async def _stream(self, queue: asyncio.Queue[dict[str, Any] | None]) -> AsyncIterator[str]:
+    async def _stream(
+        self, queue: asyncio.Queue[dict[str, Any] | None], known: list[dict[str, Any]]
+    ) -> AsyncIterator[str]:
         assert self._lab is not None
         log = self._lab.log
         try:
-            yield f"event: log\ndata: {json.dumps({'now': log.now, 'events': log.events})}\n\n"
+            yield f"event: log\ndata: {json.dumps({'now': log.now, 'events': known})}\n\n"
             while True:
                 try:
                     async with asyncio.timeout(KEEPALIVE_SECONDS):

@@ -49,6 +49,30 @@ async def test_log_keeps_the_newest_events():
     assert (len(log.events), log.events[0]["id"]) == (module.MAX_EVENTS, 10)
 
 
+async def test_latest_states_of_the_server_and_the_phones_stay_however_many_events_follow():
+    log = EventLog()
+    old = [("server", None), ("switch", "alice"), ("transition", "alice"), ("switch", "bob"), ("transition", "bob")]
+    for n in range(2):
+        for kind, phone in old:
+            log.add(kind, **({"phone": phone} if phone else {}), n=n)
+    for n in range(module.MAX_EVENTS):
+        log.add("typed", phone="alice", id=n)
+    state, rest = log.events[: len(old)], log.events[len(old) :]
+    assert [(e["kind"], e.get("phone"), e["n"]) for e in state] == [(kind, phone, 1) for kind, phone in old]
+    assert [e["id"] for e in rest] == list(range(module.MAX_EVENTS))
+
+
+async def test_page_that_is_opened_later_receives_what_each_client_said_last_in_its_place():
+    log = EventLog()
+    for explain in ("connecting", "connected"):
+        for phone in ("alice", "bob"):
+            log.add("says", keep=False, phone=phone, explain=explain)
+    log.add("transition", phone="bob")
+    says, transition = log.page_events[:2], log.page_events[2]
+    assert [(e["phone"], e["explain"]) for e in says] == [("alice", "connected"), ("bob", "connected")]
+    assert log.events == [transition]
+
+
 async def test_queue_of_a_listener_that_does_not_read_ends_at_the_limit(monkeypatch):
     monkeypatch.setattr(module, "MAX_WAITING_EVENTS", 3)
     log = EventLog()

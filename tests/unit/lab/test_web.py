@@ -10,6 +10,7 @@ from typing import Any, cast
 
 import httpx2
 import pytest
+from starlette.responses import StreamingResponse
 
 from tailwire.lab.event_log import EventLog
 from tailwire.lab.web import KEEPALIVE_SECONDS, POLICY, Endpoints, web_app
@@ -141,7 +142,8 @@ def test_text_has_contrast_in_dark_and_light_mode(text, ground):
 async def test_page_receives_each_event_and_a_comment_while_there_is_none():
     """Proxies and browsers end a stream in which nothing comes."""
     loop, log = asyncio.get_running_loop(), EventLog()
-    stream = Endpoints(cast(Any, SimpleNamespace(log=log)), None, 1.0)._stream(log.listen())
+    endpoints = Endpoints(cast(Any, SimpleNamespace(log=log)), None, 1.0)
+    stream = cast(StreamingResponse, await endpoints.events(cast(Any, None))).body_iterator
     assert (await anext(stream)).startswith("event: log\n")
     begun = loop.time()
     assert await anext(stream) == ": keep-alive\n\n"
@@ -151,3 +153,14 @@ async def test_page_receives_each_event_and_a_comment_while_there_is_none():
     assert await anext(stream) == ": keep-alive\n\n"
     await stream.aclose()
     assert not log._listeners
+
+
+@pytest.mark.virtual
+async def test_page_receives_an_event_once_that_comes_while_it_opens():
+    log = EventLog()
+    endpoints = Endpoints(cast(Any, SimpleNamespace(log=log)), None, 1.0)
+    stream = cast(StreamingResponse, await endpoints.events(cast(Any, None))).body_iterator
+    log.add("typed", id="1")
+    assert "typed" not in await anext(stream)
+    assert "typed" in await anext(stream)
+    await stream.aclose()
