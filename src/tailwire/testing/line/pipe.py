@@ -97,6 +97,7 @@ class Pipe:
             self._timer.cancel()
             self._timer = None
         self._release()
+        self._arm()
 
     def _free_bytes(self) -> float:
         if self._rate:
@@ -146,6 +147,8 @@ class Pipe:
         next_at = [self._travelling[0][0]] if self._travelling else []
         if self._queue:
             next_at.append(self._began_at + (self._queue[0][0] / self._rate if self._rate else 0.0))
+        elif self._held and not self.full:  # the released ones have nothing to send, or were aborted: others follow
+            next_at.append(asyncio.get_running_loop().time())
         if self._timer is not None:
             if next_at and self._timer.when() == min(next_at):
                 return

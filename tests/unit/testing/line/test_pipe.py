@@ -116,6 +116,31 @@ async def test_two_senders_share_the_rate_of_the_line_equally():
     assert other == pytest.approx((160 - 16) * KBYTE / 2, rel=0.1)
 
 
+@pytest.mark.parametrize("latency", [0, 2])
+async def test_senders_that_have_ended_hold_up_no_others(latency: float):
+    arrived = Arrivals()
+    line = pipe(rate=8 * KBYTE, queue=1, latency=latency)
+    line.send(8 * KBYTE, lambda: None)
+    for _ in range(500):
+        line.hold(lambda: None)  # such as those of aborted connections
+    line.hold(Sender(line, 8 * KBYTE, arrived).go)
+    await asyncio.sleep(60)
+    assert arrived.total == 8 * KBYTE
+    assert arrived.at[-1][0] == pytest.approx(2 + latency)
+
+
+async def test_senders_that_wait_when_the_line_is_cleared_continue_in_turn():
+    arrived = Arrivals()
+    line = pipe(rate=8 * KBYTE, queue=1)
+    line.send(8 * KBYTE, lambda: None)
+    for _ in range(500):
+        line.hold(lambda: None)
+    line.hold(Sender(line, 8 * KBYTE, arrived).go)
+    line.clear()
+    await asyncio.sleep(60)
+    assert arrived.total == 8 * KBYTE
+
+
 async def test_rate_changes_while_bytes_are_in_flight():
     arrived = Arrivals()
     line = pipe(rate=KBYTE, queue=100)
