@@ -56,6 +56,7 @@ class End(asyncio.BufferedProtocol):
         on_arrival: called at the far side of the pipe with data that has arrived, or with how this end was closed.
 
     Attributes:
+        ended: whether nothing more is read at this end: its peer has closed at least its write side, or it was aborted.
         lost: whether the socket of this end is closed.
         other: the other end, which is not read from while this one does not accept more data; None until it exists.
     """
@@ -65,8 +66,7 @@ class End(asyncio.BufferedProtocol):
         self._buffer = memoryview(bytearray(MAX_PIECE_BYTES))
         self._reasons: set[str] = set()
         self._transport: asyncio.Transport | None = None
-        self._ended = False
-        self.lost = False
+        self.ended = self.lost = False
         self.other: End | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -101,8 +101,8 @@ class End(asyncio.BufferedProtocol):
         self._pair.on_end_lost()
 
     def _end(self, how: Ending) -> None:
-        if not self._ended:
-            self._ended = True
+        if not self.ended:
+            self.ended = True
             self._pipe.send(CONTROL_PACKET_BYTES, lambda: self._on_arrival(how))
 
     def pause_writing(self) -> None:
@@ -122,7 +122,7 @@ class End(asyncio.BufferedProtocol):
     def resume(self, reason: str) -> None:
         """Remove a reason of `pause`; read again if it was the last one."""
         self._reasons.discard(reason)
-        if not self._reasons and self._transport is not None and not self._transport.is_closing() and not self._ended:
+        if not self._reasons and self._transport is not None and not self._transport.is_closing() and not self.ended:
             self._transport.resume_reading()
 
     def write(self, data: bytes) -> None:
@@ -142,7 +142,7 @@ class End(asyncio.BufferedProtocol):
 
     def abort(self) -> None:
         """Close the socket immediately; the closing does not travel over the line to the other end."""
-        self._ended = True
+        self.ended = True
         if self._transport is not None:
             self._transport.abort()
 
@@ -172,7 +172,8 @@ class Pair:
         self._connect, self._on_closed = connect, on_closed
         self._frames = ServerFrames()
         self._head: RequestHead | None = None
-        self._answered = False
+        self._answered = self._answer_arrived = False
+        self._half_closed = False  # the client has closed its write side, and the server has not
         self._closed = False
         self.client = End(self, up, self._at_server)
         self.server: End | None = None
@@ -237,12 +238,18 @@ class Pair:
             self.server.write(what)
 
     def _client_ended(self, how: Ending) -> None:
-        if self.server is None or self._answered:
+        if self._answered:
+            if self._answer_arrived:
+                self.client.close()
+        elif self.server is None:
             self.client.close()
         elif how is Ending.RESET:
             self.server.abort()
-        else:
+        elif self.server.ended:
             self.server.close()
+        else:
+            self._half_closed = True
+            self.server.finish()
 
     def _decide(self, head: RequestHead) -> None:
         answer = self._faults.answer
@@ -262,7 +269,14 @@ class Pair:
         for begin in range(0, len(data), self._down.piece):
             piece = data[begin : begin + self._down.piece]
             self._send_to_client(len(piece), partial(self.client.write, piece))
-        self._send_to_client(CONTROL_PACKET_BYTES, self.client.finish)
+        self._send_to_client(CONTROL_PACKET_BYTES, self._end_answer)
+
+    def _end_answer(self) -> None:
+        self._answer_arrived = True
+        if self.client.ended:
+            self.client.close()
+        else:
+            self.client.finish()
 
     def _send_to_client(self, size: int, what: Callable[[], None]) -> None:
         def arrive() -> None:
@@ -279,6 +293,9 @@ class Pair:
             self.client.abort()
         elif what is Ending.FINISHED:
             self.client.close()
+            if self._half_closed and self.server is not None:
+                self._half_closed = False
+                self.server.close()
         elif isinstance(what, bytes) and not self._write_frames(what):
             if self.server is not None:
                 self.server.abort()
@@ -317,3 +334,6 @@ class Pair:
         if self.client.lost and (self.server is None or self.server.lost):
             self._closed = True
             self._on_closed(self)
+        elif self.client.lost and self._half_closed:  # the client is gone, so the server need not answer
+            self._half_closed = False
+            self._up.send(CONTROL_PACKET_BYTES, lambda: self._at_server(Ending.RESET))

@@ -359,3 +359,48 @@ async def test_client_that_disconnects_immediately_leaves_no_connection():
         while proxy.open:
             await asyncio.sleep(0.01)
         await echoed(proxy, b"still there")
+
+
+@pytest.mark.parametrize("shape", [Shape(), Shape(latency=0.05)])
+@pytest.mark.parametrize("answers", [False, True])
+async def test_client_that_has_closed_its_write_side_receives_the_answer(shape: Shape, answers: bool):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.read()
+        await asyncio.sleep(0.05)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + request)
+        writer.close()
+        await writer.wait_closed()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, line(shape) as (proxy, _):
+        proxy.aim(server.sockets[0].getsockname()[1])
+        if answers:
+            proxy.answer(503, body=b"down")
+        reader, writer = await connect(proxy)
+        writer.write(b"GET / HTTP/1.1\r\n\r\n")
+        writer.write_eof()
+        assert (await reader.read()).endswith(b"\r\n\r\ndown" if answers else b"\r\n\r\nGET / HTTP/1.1\r\n\r\n")
+        while proxy.open:
+            await asyncio.sleep(0.01)
+
+
+async def test_server_is_reset_that_answers_a_client_which_is_gone():
+    ended = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        with contextlib.suppress(OSError):
+            while True:
+                writer.write(bytes(1000))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        await close_writer(writer)
+        ended.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server, line() as (proxy, _):
+        proxy.aim(server.sockets[0].getsockname()[1])
+        _, writer = await connect(proxy)
+        writer.write(b"a")
+        writer.close()
+        await ended.wait()
+        while proxy.open:
+            await asyncio.sleep(0.01)
