@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from tailwire.bot.bot import Bot
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
+from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.listeners.events import DraftChanged
 from tailwire.sdk.listeners.interfaces import MessageListener
 from tailwire.sdk.session import MemorySessionStore, SessionStore
@@ -165,7 +166,7 @@ class BotTest:
         self._run(self._stop_bot())
 
     def start(self) -> None:
-        """Start the bot again after `stop`, with its saved session, and wait until it is logged in.
+        """Start the bot again after `stop`, with its saved session, and wait until it is connected.
 
         Raises:
             RuntimeError: the bot stopped at once; if an exception ended it, that one is raised instead.
@@ -196,10 +197,15 @@ class BotTest:
         await self._start_bot()
 
     async def _start_bot(self) -> None:
-        serving = self._bot._serve(self._client(self._store), self._server.auth_key)
-        self._running = asyncio.create_task(serving, name="tailwire bot")
-        while (self._store.load(self._server.app_id) or {}).get("position") is None:  # until the bot is logged in
+        chat = self._client(self._store)
+        self._running = asyncio.create_task(self._bot._serve(chat, self._server.auth_key), name="tailwire bot")
+        while chat.get_connection_status() is not ConnectionStatus.CONNECTED or self._position is None:
             await self._pause()
+
+    @property
+    def _position(self) -> dict[str, Any] | None:
+        # The saved position of the bot: what it has handled.
+        return (self._store.load(self._server.app_id) or {}).get("position")
 
     async def _stop_bot(self) -> None:
         running, self._running = self._running, None
@@ -247,7 +253,7 @@ class BotTest:
     async def _say(self, text: str, uid: str, guid: str, timeout: float) -> list[str]:
         message, chat, me = await self._post(text, uid, guid), self._clients[uid], self._bot.uid
         async with asyncio.timeout(timeout):
-            while (self._store.load(self._server.app_id) or {})["position"]["last_id"] < message.id:
+            while self._position is None or self._position["last_id"] < message.id:
                 await self._pause()
         uid = "" if guid else me
         listed = [m async for m in chat.messages(uid=uid, guid=guid, after=message.id, actions=False)]

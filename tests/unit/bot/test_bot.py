@@ -159,6 +159,27 @@ def test_messages_are_answered_after_a_restart():
         assert chat.heard() == ["hi", "missed"]
 
 
+def test_start_after_a_stop_waits_until_the_bot_is_connected():
+    bot = a_bot()
+    with bot_test(bot) as chat:
+        assert bot.chat.get_connection_status() == "connected"
+        chat.stop()
+        chat.start()
+        assert bot.chat.get_connection_status() == "connected"
+
+
+def test_start_after_a_stop_raises_the_error_that_ends_the_bot(monkeypatch):
+    async def broken() -> None:
+        raise OSError("too many open files")
+
+    bot = a_bot()
+    with bot_test(bot) as chat:
+        chat.stop()
+        monkeypatch.setattr(bot, "_serve", lambda *_: broken())
+        with pytest.raises(OSError, match="too many"):
+            chat.start()
+
+
 @pytest.mark.parametrize(
     "argument",
     [
