@@ -18,6 +18,10 @@ def a_bot(stage: Stage, **more) -> Bot:
     return Bot(stage.server.app_id, stage.settings(), uid="bob", **more)
 
 
+class Ended(Exception):
+    """A handler has ended the bot with `SystemExit`, which must not end the test's loop."""
+
+
 @asynccontextmanager
 async def serving(stage: Stage, bot: Bot, store: MemorySessionStore, **more):
     chat = ChatClient(
@@ -27,13 +31,20 @@ async def serving(stage: Stage, bot: Bot, store: MemorySessionStore, **more):
         world=VirtualSdkWorld(77),
         auth_token_provider=bot._provider,
     )
-    task = asyncio.create_task(bot._serve(chat, bot._auth_key))
+
+    async def serve() -> None:
+        try:
+            await bot._serve(chat, bot._auth_key)
+        except SystemExit as e:
+            raise Ended from e
+
+    task = asyncio.create_task(serve())
     await asyncio.sleep(0)
     try:
         yield task
     finally:
         task.cancel()
-        with suppress(asyncio.CancelledError):
+        with suppress(asyncio.CancelledError, Ended):
             await task
 
 
@@ -229,6 +240,38 @@ async def test_waiting_for_the_server_does_not_count_as_handler_time(stage: Stag
     ((error, failed_at),) = errors
     assert error == "TimeoutError('the handler did not end within 60 seconds')"
     assert failed_at - replied[0] == pytest.approx(40, abs=1)
+
+
+async def test_message_that_arrives_while_a_handler_ends_the_bot_is_handled_at_the_next_start(stage: Stage):
+    alice, store, handled = await stage.enter("alice"), MemorySessionStore(), []
+
+    def bot() -> Bot:
+        bot = a_bot(stage)
+
+        @bot.on_message
+        async def handle(ctx: Context) -> None:
+            handled.append(ctx.text)
+            if ctx.text == "long":
+                await asyncio.sleep(8)
+            if ctx.text == "restart":
+                raise SystemExit(3)
+
+        return bot
+
+    carol = await stage.enter("carol")
+    async with serving(stage, bot(), store) as task:
+        await until(lambda: store.load(stage.server.app_id) is not None)
+        await carol.say("bob", "long")
+        await until(lambda: handled == ["long"])
+        await alice.say("bob", "restart")
+        await until(lambda: handled == ["long", "restart"])
+        await stage.pass_time(1)
+        assert not task.done(), "the other handler may end"
+        await alice.say("bob", "in the meantime")
+        with pytest.raises(Ended):
+            await task
+    async with serving(stage, bot(), store):
+        await until(lambda: handled == ["long", "restart", "in the meantime"])
 
 
 @pytest.mark.parametrize("reached", [True, False])

@@ -48,6 +48,8 @@ def verify_webhook(
     signatures = found.get("webhook-signature", "")
     if not (delivery and sent_at and signatures):
         raise SignatureError("webhook-id, webhook-timestamp or webhook-signature is missing from the headers")
+    if not (delivery.isascii() and signatures.isascii()):  # a framework may even make lone surrogates of other bytes
+        raise SignatureError("webhook-id or webhook-signature has characters that no delivery of the server has")
     if not (sent_at.isascii() and sent_at.isdecimal() and len(sent_at) < 15):
         raise SignatureError("webhook-timestamp is not a time in seconds since 1970")
     if abs((time.time() if now is None else now) - int(sent_at)) > tolerance:

@@ -115,6 +115,7 @@ class Bot:
         self._error_handler: ErrorHandler | None = None
         self._chat: ChatClient | None = None
         self._exit_error: BaseException | None = None
+        self._stop: Callable[[], object] | None = None  # ends the loop over the events
 
     def __repr__(self) -> str:
         return f"Bot(uid={self.uid!r}, handlers={len(self._routes)}, running={self._chat is not None})"
@@ -298,22 +299,27 @@ class Bot:
         self._last_failure = ""
         events = chat.events(acknowledge=True)
         self._queues = ConversationQueues(events, self._concurrency)
-        self._stop = events.close
+        serving = asyncio.current_task()
+        assert serving is not None
         try:
             async with chat:
                 user = chat.get_logged_in_user()
                 if user is None or user.uid != self.uid:
                     await self._log_in(chat, auth_key)
+                self._stop = serving.cancel
                 try:
                     async for event in events:
-                        if self._exit_error is not None:
-                            break
                         rejected = isinstance(event, ConnectionFailed) and event.error.code == "ERR_AUTH_TOKEN_EXPIRED"
                         if rejected and auth_key:  # with a provider, the client renews the token
                             await self._log_in(chat, auth_key)
                         self._handle_internally(event)
                         self._queues.put(event, self._work_of(event))
+                except asyncio.CancelledError:
+                    # If the stream was closed instead, events that arrive until the end would not come again.
+                    if self._exit_error is None or serving.uncancel():
+                        raise
                 finally:
+                    self._stop = None
                     await self._queues.finish()
                 if self._exit_error is not None:
                     raise self._exit_error
@@ -372,7 +378,9 @@ class Bot:
         error = await run_handler(work, limit, self._handler_timeout, lambda: ctx is not None and ctx.stopped)
         if isinstance(error, SystemExit | KeyboardInterrupt):
             self._exit_error = error
-            self._stop()
+            stop, self._stop = self._stop, None
+            if stop is not None:
+                stop()
         elif error is not None:
             lines = exc_info_from_author(error, complete=log.isEnabledFor(logging.DEBUG))
             log.error("a handler failed: %s", getattr(handler, "__qualname__", repr(handler)), exc_info=lines)

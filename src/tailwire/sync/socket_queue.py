@@ -65,7 +65,7 @@ class SocketQueue:
                 self.reader.recv(4096)
         more = True
         try:
-            more = call_waiting(self._waiting)
+            more = call_waiting(self._waiting, lambda: self._closed)
         finally:
             if more and not self._closed:
                 self._wake()
@@ -81,9 +81,17 @@ class SocketQueue:
             self._writer.close()
 
 
-def call_waiting(waiting: queue.SimpleQueue[Callable[[], None]]) -> bool:
-    """Call up to `MAX_CALLS_PER_TURN` waiting functions. Return whether more may be waiting."""
+def call_waiting(waiting: queue.SimpleQueue[Callable[[], None]], is_closed: Callable[[], bool]) -> bool:
+    """Call up to `MAX_CALLS_PER_TURN` waiting functions. Return whether more may be waiting.
+
+    Args:
+        waiting: the functions.
+        is_closed: returns whether the window is gone, which one of the functions may bring about: then no further one
+            is called.
+    """
     for _ in range(MAX_CALLS_PER_TURN):
+        if is_closed():
+            return False
         try:
             function = waiting.get_nowait()
         except queue.Empty:

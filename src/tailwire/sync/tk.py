@@ -60,7 +60,7 @@ def _polling_post(root: Any) -> Post:
     def poll() -> None:
         nonlocal timer
         timer = window.after(POLL_MILLISECONDS, poll)
-        call_waiting(waiting)
+        call_waiting(waiting, lambda: closed)
 
     def post(function: Callable[[], None]) -> None:
         if closed:

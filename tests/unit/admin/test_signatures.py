@@ -62,6 +62,8 @@ def test_old_and_future_deliveries_are_refused(late):
         {**signed(), "Webhook-Signature": ""},
         {**signed(), "Webhook-Signature": "v1,"},
         {**signed(), "Webhook-Signature": "v1,é"},
+        {**signed(), "Webhook-Signature": "v1,\udcff"},
+        {**signed(), "Webhook-Id": "d1\udcff"},
         {**signed(), "Webhook-Signature": "x" * 100_000},
         {**signed(), "Webhook-Signature": " ".join(["v1,bm9uZQ=="] * 1000 + [signed()["Webhook-Signature"]])},
         {**signed(), "Webhook-Timestamp": "١٢٣"},
