@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import sqlite3
 import time
 from pathlib import Path
@@ -156,9 +157,55 @@ async def test_files_and_orphans_are_removed_on_a_stopped_server(tmp_path):
         assert (await ask(server, "GET", urls[0])).status_code == 404
 
 
+async def test_orphans_are_refused_if_the_files_are_not_where_the_command_looks(tmp_path):
+    server, data = PreparedServer(tmp_path, None, "--demo-users"), str(tmp_path / "data")
+    async with server:
+        urls = [await upload(server) for _ in range(2)]
+        age(server.data)
+        uploads, elsewhere = server.data / "uploads", tmp_path / "elsewhere"
+        uploads.rename(elsewhere)
+        text = f"2 of 2 files of the database are not in {uploads}, which does not exist. Look whether"
+        for arguments in (("--orphans",), ("--orphans", "--older-than", "90d"), ("--orphans", "--dry-run")):
+            code, out = await run("prune", "--data", data, *arguments)
+            assert (code, text in out, "--force" in out) == (1, True, True), out
+        uploads.mkdir()  # where a disk would be mounted
+        code, out = await run("prune", "--data", data, "--orphans")
+        assert (code, f"2 of 2 files of the database are not in {uploads}. Look whether" in out) == (1, True), out
+        uploads.rmdir()
+        elsewhere.rename(uploads)
+        assert [(await ask(server, "GET", url)).status_code for url in urls] == [200, 200]
+        found = await ask(server, "GET", "/messages", params={"conversationId": "alice_user_bob"})
+        assert len(found.json()["data"]) == 2
+        shutil.rmtree(uploads)
+        code, out = await run("prune", "--data", data, "--orphans", "--force")
+        assert (code, out.endswith("2 records without a file\n")) == (0, True), out
+        code, out = await run("prune", "--data", data, "--orphans")
+        assert (code, out.endswith("0 records without a file\n")) == (0, True), out
+
+
+async def test_orphans_are_refused_if_the_database_does_not_know_most_of_the_files(tmp_path):
+    server, data = PreparedServer(tmp_path, None, "--demo-users"), str(tmp_path / "data")
+    async with server:
+        url = await upload(server)
+        await server.stop()
+    strays = [server.data / "uploads" / f"{n:040}.txt" for n in range(11)]
+    for file in strays:
+        file.write_bytes(b"12345")
+    age(server.data)
+    code, out = await run("prune", "--data", data, "--orphans")
+    assert (code, "no record of 11 of 12 files" in out, "--force" in out) == (1, True, True), out
+    assert all(file.exists() for file in strays)
+    code, out = await run("prune", "--data", data, "--orphans", "--force")
+    assert (code, "11 files without a record" in out) == (0, True), out
+    assert not any(file.exists() for file in strays)
+    async with server:
+        assert (await ask(server, "GET", url)).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("arguments", "output"),
     [
+        (("--older-than", "90d", "--force"), "--force needs --orphans"),
         ((), "--older-than 90d, or --orphans"),
         (("--files",), "--older-than"),
         (("--older-than", "0d"), "more than 0"),

@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 
+from tailwire.cli.command_refused import CommandRefused
 from tailwire.cli.keys import check_keys, run_keys
 from tailwire.cli.prune import prune_settings, run_prune
 from tailwire.server import private_files
@@ -53,7 +54,7 @@ def administer(args: argparse.Namespace) -> int:
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
-    except (NewerDatabase, OSError) as e:
+    except (CommandRefused, NewerDatabase, OSError) as e:
         print(f"tailwire: {e}", file=sys.stderr)
     except Refused as e:
         print(f"tailwire: {e.code}: {e.entry.message} {e.details}", file=sys.stderr)
@@ -87,7 +88,7 @@ async def _administer(args: argparse.Namespace, settings: Settings) -> int:
             created = await actions.users.create(NewUser(uid=args.uid, name=args.name))
             print(f"created user {created.row.uid}")
         elif args.command == "prune":
-            await run_prune(args, store, actions, world)
+            await run_prune(args, settings, store, actions, world)
         else:
             print((await actions.sessions.create_token(args.uid)).token)
         only_reads = getattr(args, "dry_run", False) or getattr(args, "list", False)

@@ -98,6 +98,7 @@ def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     prune.add_argument("--older-than", type=parse_duration, metavar="AGE", help="remove messages of this age: 90d, 12h")
     prune.add_argument("--files", action="store_true", help="also remove files of that age")
     prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
+    prune.add_argument("--force", action="store_true", help="with --orphans: even if most files belong to nothing")
     prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much would be removed")
     prune.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
     prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+from pathlib import Path
 
-from tailwire.server.actions.orphans import SETTLED_SECONDS, find_orphans
+from tailwire.cli.command_refused import CommandRefused
+from tailwire.server.actions.orphans import SETTLED_SECONDS, Orphans, find_orphans
 from tailwire.server.actions.retention import prune
 from tailwire.server.app.assembly import Actions
 from tailwire.server.app.opening import AnyStore
+from tailwire.server.app.uploads import FOLDER
 from tailwire.server.config import BadSetting, Settings
 from tailwire.server.ports.world import World
 
@@ -30,15 +33,26 @@ def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
         raise BadSetting("prune: say what to remove: --older-than 90d, or --orphans")
     if args.older_than is None and args.files:
         raise BadSetting("prune: --files needs --older-than")
+    if args.force and not args.orphans:
+        raise BadSetting("prune: --force needs --orphans")
     if args.older_than == 0:
         raise BadSetting("prune: --older-than must be more than 0")
     unused = float(SETTLED_SECONDS) if args.orphans else settings.unused_files_after
     return dataclasses.replace(settings, read_deadline=READ_DEADLINE_SECONDS, unused_files_after=unused)
 
 
-async def run_prune(args: argparse.Namespace, store: AnyStore, actions: Actions, world: World) -> None:
-    """Remove old messages and files, or orphaned files, as the arguments say; with `dry_run` only print how many."""
+async def run_prune(
+    args: argparse.Namespace, settings: Settings, store: AnyStore, actions: Actions, world: World
+) -> None:
+    """Remove old messages and files, or orphaned files, as the arguments say; with `dry_run` only print how many.
+
+    Raises:
+        CommandRefused: the orphans are probably none, because this is not the server's database or not its storage of
+            files. Nothing was removed. With `force` that is not checked.
+    """
     now = world.seconds()
+    if args.orphans and not args.force and not args.dry_run:
+        _check(await find_orphans(store.pruning, actions.uploads, now, remove=False), settings)
     if args.older_than is not None:
         await _prune_old(args, store, now - args.older_than)
     if args.orphans:
@@ -48,8 +62,28 @@ async def run_prune(args: argparse.Namespace, store: AnyStore, actions: Actions,
             f" {found.unrecorded} files without a record ({_size(found.bytes)} in total),"
             f" {found.lost} records without a file"
         )
+        if args.dry_run and not args.force:
+            _check(found, settings)
     if not args.dry_run:
         await actions.cleanup.remove_due(patience=ERASE_PATIENCE_SECONDS)
+
+
+def _check(found: Orphans, settings: Settings) -> None:
+    folder = Path(settings.data).absolute() / FOLDER
+    place = settings.uploads or f"{folder}{'' if folder.exists() else ', which does not exist'}"
+    how = "name its settings with --config FILE, or its folder with --data"
+    if found.storage_is_doubtful:
+        raise CommandRefused(
+            f"nothing is removed: {found.lost} of {found.records} files of the database are not in {place}. Look"
+            f" whether the server stores them elsewhere ({how}), or a disk is not mounted. If they are really lost, add"
+            " --force: their records are removed"
+        )
+    if found.database_is_doubtful:
+        raise CommandRefused(
+            f"nothing is removed: the database has no record of {found.unrecorded} of {found.files} files in {place}."
+            f" Look whether it is the database of another server ({how}). If the files really belong to nothing, add"
+            " --force: they are removed"
+        )
 
 
 async def _prune_old(args: argparse.Namespace, store: AnyStore, before: int) -> None:

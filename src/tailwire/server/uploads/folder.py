@@ -58,6 +58,15 @@ def _stored_files(entries: list[os.DirEntry[str]]) -> list[StoredFile]:
     return found
 
 
+def _is_missing(path: Path) -> bool:
+    # `Path.exists` of newer versions of Python also returns False if the file system fails, or denies access.
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return True
+    return False
+
+
 class FolderUploads:
     """`ports.uploads.Uploads` in a folder, which is created with the first file."""
 
@@ -99,15 +108,17 @@ class FolderUploads:
 
     async def stored_files(self) -> AsyncIterator[list[StoredFile]]:
         """Yield all files and thumbnails, some at a time, in any order. Other files in the folder are left out."""
-        if not self._folder.exists():
+        try:
+            entries = os.scandir(self._folder)
+        except FileNotFoundError:
             return
-        with os.scandir(self._folder) as entries:
+        with entries:
             while batch := await self._readers.run(lambda: list(islice(entries, FILES_PER_BATCH))):
                 yield await self._readers.run(partial(_stored_files, batch))
 
     async def missing_names(self, names: list[str]) -> list[str]:
         """Return those of the names that have no file."""
-        return await self._readers.run(lambda: [n for n in names if not (self._folder / Path(n).name).exists()])
+        return await self._readers.run(lambda: [n for n in names if _is_missing(self._folder / Path(n).name)])
 
     async def read(self, name: str, start: int, length: int) -> AsyncIterator[bytes]:
         """Yield `length` bytes of a file from the offset `start` on, in chunks; fewer if the file ends before.

@@ -55,7 +55,7 @@ class Files:
 async def test_orphans_are_counted_and_nothing_is_changed():
     files = Files()
     found = await find_orphans(cast(Any, files), cast(Any, files), NOW, remove=False)
-    assert found == Orphans(unused=2, unrecorded=2, lost=1, bytes=50 + 15)
+    assert found == Orphans(unused=2, unrecorded=2, lost=1, bytes=50 + 15, files=4, records=2)
     assert (files.removed, files.condemned) == ([], [])
     assert set(files.before) == {NOW - DAY}
 
@@ -64,3 +64,37 @@ async def test_unknown_files_are_removed_and_records_without_a_file_are_marked()
     files = Files()
     await find_orphans(cast(Any, files), cast(Any, files), NOW, remove=True)
     assert (files.removed, files.condemned) == (["x.jpg", "x-small.jpg"], ["b"])
+
+
+@pytest.mark.parametrize(
+    ("lost", "records", "files", "doubtful"),
+    [
+        (0, 0, 0, False),
+        (1, 1, 0, True),  # of a storage without any file
+        (1, 1, 1, False),
+        (1, 2, 0, False),
+        (10, 10, 1, False),
+        (11, 21, 10, True),
+        (11, 22, 11, False),
+    ],
+)
+def test_storage_that_lacks_most_of_the_recorded_files_is_doubtful(lost, records, files, doubtful):
+    found = Orphans(lost=lost, records=records, files=files)
+    assert (found.storage_is_doubtful, found.database_is_doubtful) == (doubtful, False)
+
+
+@pytest.mark.parametrize(
+    ("unrecorded", "files", "records", "doubtful"),
+    [
+        (0, 0, 0, False),
+        (1, 1, 0, True),  # of a database without any record
+        (1, 1, 1, False),
+        (1, 2, 0, False),
+        (10, 10, 1, False),
+        (11, 21, 10, True),
+        (11, 22, 11, False),
+    ],
+)
+def test_database_without_records_of_most_of_the_files_is_doubtful(unrecorded, files, records, doubtful):
+    found = Orphans(unrecorded=unrecorded, files=files, records=records)
+    assert (found.storage_is_doubtful, found.database_is_doubtful) == (False, doubtful)
