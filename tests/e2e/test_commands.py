@@ -58,6 +58,26 @@ async def test_commands_manage_users_tokens_and_keys_of_a_running_server(live: L
         assert (await chat.login("dave", auth_key=auth_key)).uid == "dave"
 
 
+async def test_commands_find_the_server_by_the_file_of_its_settings(tmp_path):
+    config = tmp_path / "tailwire.toml"
+    database = tmp_path / "data" / "elsewhere.db"
+    config.write_text(f'data = "{tmp_path / "data"}"\ndatabase = "sqlite:///{database}"\nmax_name = 4\n')
+    async with PreparedServer(tmp_path, None, "--config", str(config)):
+        option = ("--config", str(config))
+        assert await run("user", "create", "dave", "Dave", *option) == (0, "created user dave\n")
+        code, output = await run("user", "create", "david", "David", *option)
+        assert (code, "ERR_BAD_REQUEST" in output) == (1, True), output
+        assert (await run("token", "create", "dave", *option))[0] == 0
+        code, output = await run("user", "export", "dave", *option)
+        assert (code, '"Dave"' in output) == (0, True), output
+        code, output = await run("keys", "--list", *option)
+        assert (code, len(output.splitlines())) == (0, 3), output
+        code, output = await run("console", *option)
+        assert (code, "/console/#" in output) == (0, True), output
+    code, output = await run("user", "create", "erin", "Erin", "--config", str(tmp_path / "none.toml"))
+    assert (code, "none.toml" in output) == (2, True), output
+
+
 async def test_keys_survive_a_restart_until_replaced(tmp_path):
     server = ServerProcess(tmp_path)
     async with server:

@@ -41,7 +41,7 @@ def administer(args: argparse.Namespace) -> int:
     """
     os.umask(private_files.OTHERS_MODE_BITS)
     try:
-        settings = load({"data": args.data}, file=getattr(args, "config", ""))
+        settings = load({"data": args.data}, file=args.config)
         if args.command == "keys":
             check_keys(args)
         if args.command == "prune":

@@ -39,7 +39,7 @@ def console(args: argparse.Namespace) -> int:
         The exit code: 0; 1 if the server cannot be asked or refuses; 2 for an invalid setting.
     """
     try:
-        settings = load({"data": args.data})
+        settings = load({"data": args.data}, file=args.config)
         url = _checked_url(args.url.rstrip("/") or _running_server_url(settings))
         path, seconds = _request_link(url, _key_in(settings.data), args.ca or _own_certificate(settings.data, args.url))
     except BadSetting as e:

@@ -14,6 +14,7 @@ from tailwire.cli.durations import parse_duration
 from tailwire.cli.lab import add_lab
 
 _DATA_HELP = "data folder of the server (.tailwire)"
+_CONFIG_HELP = "the TOML file of the server's settings"
 
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -36,8 +37,23 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     )
     demo.add_argument("--svg", default="", metavar="FILE", help="save the output as a picture")
 
+    _add_administration(commands)
+    _add_console(commands)
+    _add_prune(commands)
+    _add_backups(commands)
+    add_lab(commands)
+    add_chat(commands)
+    _add_doctor(commands)
+
+    _add_wire(commands)
+    replay = commands.add_parser("replay", help="replay a dump of a connection step by step")
+    replay.add_argument("file", help="what `connection.dump()` has written")
+    return parser
+
+
+def _add_administration(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     keys = commands.add_parser("keys", help="create new keys; existing keys stay valid")
-    keys.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
+    _add_place(keys)
     keys.add_argument("--list", action="store_true", help="list the valid keys instead, with creation and last use")
     keys.add_argument("--replace", action="store_true", help="end all other keys")
     keys.add_argument(
@@ -52,28 +68,22 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     create_user = user.add_parser("create", help="create a user")
     create_user.add_argument("uid", help="id of the user: 1 to 100 characters of a-z, 0-9, _ and -")
     create_user.add_argument("name", help="name that others see")
-    create_user.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
+    _add_place(create_user)
 
     export_user = user.add_parser("export", help="print all data about a user, as JSON lines")
     export_user.add_argument("uid", help="id of the user")
-    export_user.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
+    _add_place(export_user)
 
     token = commands.add_parser("token", help="manage auth tokens").add_subparsers(dest="verb", required=True)
     create_token = token.add_parser("create", help="create an auth token for a user")
     create_token.add_argument("uid", help="id of the user, who must exist")
-    create_token.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
+    _add_place(create_token)
 
-    _add_console(commands)
-    _add_prune(commands)
-    _add_backups(commands)
-    add_lab(commands)
-    add_chat(commands)
-    _add_doctor(commands)
 
-    _add_wire(commands)
-    replay = commands.add_parser("replay", help="replay a dump of a connection step by step")
-    replay.add_argument("file", help="what `connection.dump()` has written")
-    return parser
+def _add_place(command: argparse.ArgumentParser) -> None:
+    # Where the server's database is.
+    command.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
+    command.add_argument("--config", metavar="FILE", default="", help=_CONFIG_HELP)
 
 
 def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -89,7 +99,7 @@ def _add_doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
 def _add_console(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     console = commands.add_parser("console", help="print a link that signs in to the server's web console, once")
     console.add_argument("url", nargs="?", default="", metavar="URL", help="of the server (the one on the data folder)")
-    console.add_argument("--data", metavar="DIR", default=None, help="data folder of the server (.tailwire)")
+    _add_place(console)
     console.add_argument("--ca", default="", metavar="FILE", help="trust the certificates in this file (PEM)")
 
 
@@ -100,8 +110,7 @@ def _add_prune(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     prune.add_argument("--orphans", action="store_true", help="remove files that belong to nothing, a day old or older")
     prune.add_argument("--force", action="store_true", help="with --orphans: even if most files belong to nothing")
     prune.add_argument("--dry-run", action="store_true", help="remove nothing, and print how much would be removed")
-    prune.add_argument("--data", metavar="DIR", default=None, help=_DATA_HELP)
-    prune.add_argument("--config", metavar="FILE", default="", help="the TOML file of the server's settings")
+    _add_place(prune)
 
 
 def _add_wire(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
