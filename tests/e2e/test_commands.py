@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import ssl
@@ -10,6 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx2
 import pytest
@@ -76,6 +78,29 @@ async def test_commands_find_the_server_by_the_file_of_its_settings(tmp_path):
         assert (code, "/console/#" in output) == (0, True), output
     code, output = await run("user", "create", "erin", "Erin", "--config", str(tmp_path / "none.toml"))
     assert (code, "none.toml" in output) == (2, True), output
+
+
+def audit_entries(file: Path) -> list[str]:
+    with contextlib.closing(sqlite3.connect(file)) as c:
+        return [row[0] for row in c.execute("SELECT action FROM audit ORDER BY id")]
+
+
+async def test_commands_remove_no_entries_of_the_audit_log(tmp_path):
+    file, data = tmp_path / "data" / "tailwire.db", str(tmp_path / "data")
+    async with PreparedServer(tmp_path) as server:
+        await server.stop()
+    assert (await run("user", "create", "dave", "Dave", "--data", data))[0] == 0
+    with contextlib.closing(sqlite3.connect(file)) as c:
+        c.execute("UPDATE audit SET at = at - 3 * 365 * 86400")
+        c.commit()
+    before = audit_entries(file)
+    variables = {"TAILWIRE_AUDIT_KEPT_FOR": "60", "TAILWIRE_MAX_AUDIT_ENTRIES": "1"}
+    assert (await run("user", "create", "erin", "Erin", "--data", data, **variables))[0] == 0
+    assert audit_entries(file) == [*before, "tailwire user create"]
+    config = tmp_path / "tailwire.toml"
+    config.write_text("audit_kept_for = 0\n")
+    assert (await run("user", "create", "frank", "Frank", "--data", data, "--config", str(config)))[0] == 0
+    assert audit_entries(file) == [*before, "tailwire user create"]
 
 
 async def test_keys_survive_a_restart_until_replaced(tmp_path):

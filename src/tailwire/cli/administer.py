@@ -30,6 +30,8 @@ from tailwire.server.ports.world import World
 from tailwire.server.store.migrate import NewerDatabase
 from tailwire.server.telemetry.metrics import Metrics
 
+NO_LIMIT = 1 << 40
+
 
 def administer(args: argparse.Namespace) -> int:
     """Run the command `keys`, `user`, `token` or `prune`, and print its results.
@@ -64,7 +66,8 @@ def administer(args: argparse.Namespace) -> int:
 async def _administer(args: argparse.Namespace, settings: Settings) -> int:
     world, metrics = World(), Metrics()
     store = await open_store(settings, world)
-    store.audit.set_limits(seconds=int(settings.audit_kept_for), entries=settings.max_audit_entries)
+    # Removing old entries is left to the server: this process may not know its settings.
+    store.audit.set_limits(seconds=NO_LIMIT if settings.audit_kept_for else 0, entries=NO_LIMIT)
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
