@@ -80,6 +80,24 @@ async def test_commands_find_the_server_by_the_file_of_its_settings(tmp_path):
     assert (code, "none.toml" in output) == (2, True), output
 
 
+async def test_token_command_revokes_no_tokens_and_refuses_beyond_the_limit(live: LiveStage):
+    data, config = str(live.folder / "data"), live.folder / "tailwire.toml"
+    config.write_text("max_tokens = 3\n")
+    alice = await live.enter("alice")
+    assert (await run("token", "create", "alice", "--data", data, TAILWIRE_MAX_TOKENS="2"))[0] == 0
+    code, output = await run("token", "create", "Alice", "--data", data, TAILWIRE_MAX_TOKENS="2")
+    assert (code, output.startswith("tailwire: alice has 2 auth tokens, and max_tokens permits 2:")) == (1, True), (
+        output
+    )
+    code, token = await run("token", "create", "alice", "--data", data, "--config", str(config))
+    assert code == 0, token
+    code, output = await run("token", "create", "alice", "--data", data, "--config", str(config))
+    assert (code, "max_tokens permits 3" in output) == (1, True), output
+    assert await alice.chat.ping() == "ping successful"
+    with contextlib.closing(sqlite3.connect(live.folder / "data" / "tailwire.db")) as c:
+        assert c.execute("SELECT count(*) FROM auth_tokens WHERE uid = 'alice'").fetchone() == (3,)
+
+
 def audit_entries(file: Path) -> list[str]:
     with contextlib.closing(sqlite3.connect(file)) as c:
         return [row[0] for row in c.execute("SELECT action FROM audit ORDER BY id")]

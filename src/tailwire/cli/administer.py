@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import os
 import sys
 
@@ -14,8 +15,8 @@ from tailwire.server import private_files
 from tailwire.server.actions.audit import begin_command
 from tailwire.server.actions.export import Export
 from tailwire.server.actions.users import NewUser
-from tailwire.server.app.assembly import build, fixed_base
-from tailwire.server.app.opening import database_path, on_postgres, open_store
+from tailwire.server.app.assembly import Actions, build, fixed_base
+from tailwire.server.app.opening import AnyStore, database_path, on_postgres, open_store
 from tailwire.server.app.pushing import PushAssembly
 from tailwire.server.app.sealing_key import KEY_BYTES
 from tailwire.server.auth.sealing import Sealer
@@ -75,7 +76,9 @@ async def _administer(args: argparse.Namespace, settings: Settings) -> int:
         # owner if another user runs the command.
         sealer = Sealer(bytes(KEY_BYTES))
         presence, pushing = SingleProcessPresence(hub), PushAssembly(settings, store, world, metrics)
-        actions = await build(settings, store, hub, world, metrics, overload, sealer, lambda: None, presence, pushing)
+        # Without a limit, a new token revokes no others: a running server on SQLite would not learn of it.
+        limits = dataclasses.replace(settings, max_tokens=NO_LIMIT)
+        actions = await build(limits, store, hub, world, metrics, overload, sealer, lambda: None, presence, pushing)
     except BaseException:
         await store.close()
         raise
@@ -93,7 +96,7 @@ async def _administer(args: argparse.Namespace, settings: Settings) -> int:
         elif args.command == "prune":
             await run_prune(args, settings, store, actions, world)
         else:
-            print((await actions.sessions.create_token(args.uid)).token)
+            print(await _create_token(args.uid.lower(), store, actions, settings.max_tokens))
         only_reads = getattr(args, "dry_run", False) or getattr(args, "list", False)
         if not entry.taken and not only_reads:
             await store.audit.add(entry)
@@ -103,3 +106,13 @@ async def _administer(args: argparse.Namespace, settings: Settings) -> int:
         await actions.uploads.close()
         await store.close()
     return 0
+
+
+async def _create_token(uid: str, store: AnyStore, actions: Actions, max_tokens: int) -> str:
+    _, count = await store.tokens.of_user(uid, limit=1, offset=0)
+    if count >= max_tokens:
+        raise CommandRefused(
+            f"{uid} has {count} auth tokens, and max_tokens permits {max_tokens}: revoke some (DELETE"
+            f" /users/{uid}/auth_tokens/TOKEN), or name the server's settings with --config FILE if they permit more"
+        )
+    return (await actions.sessions.create_token(uid)).token
