@@ -467,5 +467,5 @@ async def test_old_files_and_orphans_are_removed_from_the_bucket(s3: S3Server, t
     assert bucket.names() == before
     assert re.fullmatch("removed" + found, await prune(2, "--orphans"))
     assert bucket.names() == {*names_by_stem[stems[0]], foreign, "elsewhere/a.png"}
-    assert await prune(100, "--older-than", "90d", "--files") == "removed 4 messages and 0 files\n"
+    assert await prune(100, "--older-than", "90d", "--files") == "removed 4 messages and 1 files\n"
     assert bucket.names() == {foreign, "elsewhere/a.png"}

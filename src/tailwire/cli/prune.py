@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import dataclasses
+import sys
 from pathlib import Path
 
 from tailwire.cli.command_refused import CommandRefused
@@ -15,8 +16,10 @@ from tailwire.server.app.opening import AnyStore
 from tailwire.server.app.uploads import FOLDER
 from tailwire.server.config import BadSetting, Settings
 from tailwire.server.ports.world import World
+from tailwire.server.setting_sources import sources
 
 READ_DEADLINE_SECONDS = 3600.0
+NEVER_SECONDS = float(1 << 40)
 ERASE_PATIENCE_SECONDS = 30.0
 """How long to wait for another process, such as a backup, that still reads the data to be erased."""
 
@@ -24,7 +27,9 @@ ERASE_PATIENCE_SECONDS = 30.0
 def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
     """Check the arguments of `tailwire prune`, and return the settings with changes for this command.
 
-    A read of the database may take an hour. With `--orphans`, a file that nothing refers to is removed after a day.
+    A read of the database may take an hour. With `--orphans`, a file that nothing has ever referred to is removed after
+    a day. Files without a reference are otherwise removed as the server's settings say. If this command does not know
+    these settings, because it has neither `--config` nor their variables, it leaves these files to the server.
 
     Raises:
         BadSetting: the arguments do not say what to remove, or cannot be combined.
@@ -37,8 +42,18 @@ def prune_settings(args: argparse.Namespace, settings: Settings) -> Settings:
         raise BadSetting("prune: --force needs --orphans")
     if args.older_than == 0:
         raise BadSetting("prune: --older-than must be more than 0")
-    unused = float(SETTLED_SECONDS) if args.orphans else settings.unused_files_after
-    return dataclasses.replace(settings, read_deadline=READ_DEADLINE_SECONDS, unused_files_after=unused)
+    if not _is_known("unused_files_after", args):
+        settings = dataclasses.replace(settings, unused_files_after=0.0)
+    if not _is_known("deleted_files_after", args):
+        settings = dataclasses.replace(settings, deleted_files_after=NEVER_SECONDS)
+    if args.orphans:
+        settings = dataclasses.replace(settings, unused_files_after=float(SETTLED_SECONDS))
+    return dataclasses.replace(settings, read_deadline=READ_DEADLINE_SECONDS)
+
+
+def _is_known(name: str, args: argparse.Namespace) -> bool:
+    # Whether the value of a setting is the server's, as far as this command can tell.
+    return bool(args.config) or name in sources({})
 
 
 async def run_prune(
@@ -95,6 +110,10 @@ async def _prune_old(args: argparse.Namespace, store: AnyStore, before: int) -> 
     clock = asyncio.get_running_loop().time
     messages, files_removed = await prune(store.pruning, clock, messages=before, files=before if args.files else None)
     print(f"removed {messages} messages{f' and {files_removed} files' if args.files else ''}")
+    if messages and not args.files and not _is_known("deleted_files_after", args):
+        print(
+            "Their files are left to the server; --config FILE, with its settings, removes them now.", file=sys.stderr
+        )
 
 
 def _size(count: int) -> str:
