@@ -80,9 +80,11 @@ new MutationObserver((changes) => {
 
 
 @asynccontextmanager
-async def showing(chromium: Browser, folder: Path) -> AsyncIterator[Shown]:
-    """Show a lab. At the end the page must have no errors and no policy violations."""
-    async with Lab(folder) as lab, serve_page(listening_socket(), lab) as url:
+async def showing(chromium: Browser, folder: Path, **settings: str) -> AsyncIterator[Shown]:
+    """Show a lab, whose server has these settings. At the end the page must have no errors and no policy violations."""
+    lab = Lab(folder)
+    lab.server._settings |= {f"TAILWIRE_{name.upper()}": value for name, value in settings.items()}
+    async with lab, serve_page(listening_socket(), lab) as url:
         tab = await chromium.open("lab", url)
         try:
             shown = Shown(lab, tab)
@@ -98,10 +100,9 @@ async def showing(chromium: Browser, folder: Path) -> AsyncIterator[Shown]:
 
 
 @pytest.mark.timeout(240)
-async def test_switches_of_app_network_token_and_overload_work(chromium: Browser, tmp_path, monkeypatch):
-    monkeypatch.setenv("TAILWIRE_HEARTBEAT_INTERVAL", "1")  # so that a tunnel is detected soon
-    monkeypatch.setenv("TAILWIRE_HEARTBEAT_TIMEOUT", "1")
-    async with showing(chromium, tmp_path) as s:
+async def test_switches_of_app_network_token_and_overload_work(chromium: Browser, tmp_path):
+    # With these heartbeats a tunnel is detected soon.
+    async with showing(chromium, tmp_path, heartbeat_interval="1", heartbeat_timeout="1") as s:
         await s.sockets(2)
         assert await s.pressed("bob") == {"foreground", "online", "auto"}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tailwire.server.config import Settings
 
 UNLIMITED: dict[str, Any] = {
     **{f"{what}_per_minute": 0 for what in ("sends", "requests", "logins", "core", "standard", "wrong_tokens")},
@@ -44,6 +47,16 @@ def read_ready_file(file: Path) -> dict[str, Any]:
         raise BadReadyFile(f"{file} is not a server's ready file: {e!r}") from e
 
 
+def _inherited() -> dict[str, str]:
+    # A shell may name the database of a real server, in which nothing must be tried out.
+    names = {field.name for field in dataclasses.fields(Settings)}
+    return {
+        variable: value
+        for variable, value in os.environ.items()
+        if not variable.startswith("TAILWIRE_") or variable.removeprefix("TAILWIRE_").lower() not in names
+    }
+
+
 class ServerProcess:
     """`tailwire serve` in its own process.
 
@@ -56,7 +69,8 @@ class ServerProcess:
 
     Args:
         folder: the folder for the data and the ready file.
-        settings: `TAILWIRE_*` environment variables of the process; they replace those that switch the limits off.
+        settings: `TAILWIRE_*` environment variables of the process; they replace those that switch the limits off. The
+            process inherits all variables except those of settings, which are meant for another server.
         arguments: more arguments of `tailwire serve`.
 
     Attributes:
@@ -108,7 +122,7 @@ class ServerProcess:
         ready = self.folder / "ready.json"
         command = [*self.program, "serve", "--data", str(self.data)]
         command += ["--port", str(self.port), "--ready-file", str(ready), *self._arguments]
-        self._process = await self._spawn(command, {**os.environ, **self._settings})
+        self._process = await self._spawn(command, {**_inherited(), **self._settings})
         listening = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(self._process, ready, listening))
         try:

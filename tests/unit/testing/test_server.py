@@ -23,3 +23,16 @@ async def test_server_with_an_unreadable_ready_file_is_killed(writes: bool, erro
     with pytest.raises(error):
         await server.start()
     assert not server.running
+
+
+async def test_server_inherits_no_settings_such_as_the_database_of_another_server(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    other = tmp_path / "other.db"
+    monkeypatch.setenv("TAILWIRE_DATABASE", f"sqlite:///{other}")
+    monkeypatch.setenv("TAILWIRE_PUBLIC_URL", "not a URL, so a server with this setting would not start")
+    monkeypatch.setenv("TAILWIRE_OF_A_TEST", "inherited")
+    async with ServerProcess(tmp_path, {"TAILWIRE_LOG_FORMAT": "json"}) as server:
+        assert (server.data / "tailwire.db").exists()
+        assert not other.exists()
+        assert any("TAILWIRE_OF_A_TEST" in line and line.startswith("{") for line in server.log)
