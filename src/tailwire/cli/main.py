@@ -142,6 +142,16 @@ def _add_backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     migrate.add_argument("--follow", action="store_true", help="copy while the server runs, and end when it is stopped")
 
 
+def _check_doctor(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
+    # Ends the program if the arguments do not belong together.
+    if not args.app and not args.url:
+        parser.error("doctor needs the URL of a server, or --app")
+    of_server = {"--app-id": args.app_id, "--auth-key": args.auth_key, "--ca": args.ca}
+    unused = ", ".join(option for option, value in of_server.items() if value)
+    if unused and args.url.startswith("s3://"):
+        parser.error(f"doctor: leave out {unused}: a bucket is tested as the server's settings say (--config FILE)")
+
+
 def _examine(args: argparse.Namespace) -> int:
     if args.app:
         from tailwire.cli.doctor_app import doctor_app
@@ -177,8 +187,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if args.command is None:
             parser.print_help()
             return 2
-        if args.command == "doctor" and not args.app and not args.url:
-            parser.error("doctor needs the URL of a server, or --app")
+        if args.command == "doctor":
+            _check_doctor(parser, args)
         return _run(args)
     except ModuleNotFoundError as e:
         if e.name and e.name.startswith("tailwire"):

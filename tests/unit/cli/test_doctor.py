@@ -60,3 +60,12 @@ def test_invalid_settings_are_reported_without_a_traceback(server: ServerAtTheDo
     server.settings = settings
     assert main(["doctor", server.url]) == 1
     assert "failed  settings: the server sent an invalid response" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--app-id", "--auth-key", "--ca"])
+def test_options_for_a_server_are_refused_for_a_bucket(option: str, monkeypatch: pytest.MonkeyPatch, capsys):
+    monkeypatch.setenv("TAILWIRE_S3_ENDPOINT", "http://127.0.0.1:9")  # no bucket of others is asked
+    with pytest.raises(SystemExit) as ended:
+        main(["doctor", "s3://bucket/prefix", option, "x"])
+    assert ended.value.code == 2
+    assert f"leave out {option}: a bucket is tested as the server's settings say" in capsys.readouterr().err
