@@ -20,4 +20,4 @@ app.post("/chat-token")(lambda: {"token": admin.tokens.create(request.headers["x
 def chat_event():
     delivery = verify_webhook(SECRET, request.headers, request.get_data())
     print(delivery, request.json["data"]["message"]["sender"], flush=True)
-    return "", 204
+    return ""  # 200: anything else counts as a failed delivery

@@ -14,6 +14,8 @@ import httpx2
 import pytest
 
 from harness import LiveStage
+from tailwire import AppSettingsBuilder
+from tailwire.admin import Admin
 
 pytestmark = pytest.mark.gui  # `make gui` installs the web frameworks too
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -68,6 +70,17 @@ async def until(condition, lines: list[str]) -> None:
         raise AssertionError("".join(lines)) from None
 
 
+async def delivered(live: LiveStage) -> bool:
+    """Return whether the server counts the first try of each of its webhook's deliveries as a success, once one was tried."""
+    settings = AppSettingsBuilder().override_client_host(live.server.url).build()
+    async with Admin(live.server.app_id, settings, live.server.api_key) as admin, asyncio.timeout(30):
+        while True:
+            (webhook,) = await admin.webhooks.list()
+            if webhook.state.last_failure_at or webhook.state.last_success_at:
+                return not webhook.state.last_failure
+            await asyncio.sleep(0.01)
+
+
 def commands() -> list[object]:
     fast = ["-m", "uvicorn", "backend_fastapi:app"]
     flask = ["-m", "flask", "--app", "backend_flask", "run"]
@@ -90,6 +103,7 @@ async def test_backend_issues_tokens_and_receives_webhooks(live: LiveStage, pack
         assert history == ["Welcome, Dora!"]
         sent = await actor.say("alice", "hello")
         await until(lambda: any(f"dora wrote message {sent.id}" in line for line in lines), lines)
+        assert await delivered(live)
         assert (
             await client.post("/chat-events", json={"data": {"message": {"sender": "dora", "id": "1"}}})
         ).status_code == 401

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from blocking_example import Place
 from PIL import Image
-from test_backends import backend, until
+from test_backends import backend, delivered, until
 
 from adapters.conftest import need
 from adapters.screen import Screen, missing, wait_for
@@ -71,6 +71,7 @@ async def test_short_backend_issues_tokens_and_receives_webhooks(live: LiveStage
             await alice.chat.login_with_auth_token(token)
             await alice.say("bob", f"message {start}")
             await until(lambda lines=lines: any(line.endswith(" alice\n") for line in lines), lines)
+            assert await delivered(live)
             forged = await client.post("/chat-events", json={"data": {"message": {"sender": "bob"}}})
             assert (forged.status_code, any(line.endswith(" bob\n") for line in lines)) == (401, False)
 
