@@ -18,7 +18,7 @@ from tailwire.bot.queues import ConversationQueues, Work
 from tailwire.bot.running import call_until_reached, is_in_a_loop, run_handler, token_of
 from tailwire.bot.sessions import session_store_of
 from tailwire.bot.stream import Draft
-from tailwire.sdk.app_settings import AppSettings, AppSettingsBuilder
+from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners.events import ConnectionFailed, Event, HistoryGap, MessageReceived, TransientReceived
@@ -389,6 +389,6 @@ class Bot:
 
 def _with_bot_catch_up(settings: AppSettings) -> AppSettings:
     # People scroll back through the history; a bot only sees what it catches up with.
-    if isinstance(settings, AppSettings) and settings.catch_up_limit == AppSettingsBuilder().build().catch_up_limit:
+    if isinstance(settings, AppSettings) and settings.catch_up_limit is None:
         return replace(settings, catch_up_limit=MAX_MISSED_MESSAGES)
     return settings  # invalid settings are reported by ChatClient

@@ -12,6 +12,8 @@ from tailwire.sdk.connection.timings import Timings
 from tailwire.sdk.io.proxies import check_library, parse_proxy
 from tailwire.wire.constants import PresenceSubscription
 
+DEFAULT_CATCH_UP_LIMIT = 1000
+"""The `catch_up_limit` of a client whose settings name none."""
 _HOST_FORM = "use [http[s]://]name[:port][/path]"
 
 
@@ -36,7 +38,7 @@ class AppSettings:
         max_reconnection_attempts: consecutive failures after which the client gives up; None for never.
         catch_up: whether missed messages are handed over after each reconnect.
         catch_up_limit: the maximum number of missed messages that are handed over after one reconnect; older ones are
-            reported as a gap.
+            reported as a gap. None for the default: 1,000, and 10,000 for a bot.
         poll_interval: seconds between two reads of history while a proxy refuses WebSockets; None disables it.
         outbox_limit: the maximum number of queued messages; 0 disables the outbox.
         proxy_address: the proxy for all connections; "" for no proxy; None uses that of the environment or the system.
@@ -54,7 +56,7 @@ class AppSettings:
     connect_timeout: float = 10.0
     max_reconnection_attempts: int | None = None
     catch_up: bool = True
-    catch_up_limit: int = 1000
+    catch_up_limit: int | None = None
     poll_interval: float | None = 30.0
     outbox_limit: int = 0
     proxy_address: str | None = field(default=None, repr=False)  # it may hold a password
@@ -225,15 +227,15 @@ class AppSettingsBuilder:
         """
         return self._with(max_reconnection_attempts=attempts)
 
-    def catch_up_after_reconnect(self, on: bool = True, *, limit: int = 1000) -> AppSettingsBuilder:
+    def catch_up_after_reconnect(self, on: bool = True, *, limit: int | None = None) -> AppSettingsBuilder:
         """Set whether messages that were missed without a connection are handed over (default), or stay in history.
 
         Args:
             on: False leaves them in history.
             limit: the maximum number of messages that are handed over: the newest ones. `on_history_gap` reports the
-                rest.
+                rest. None for the default: 1,000, and 10,000 for a bot.
         """
-        return self._with(catch_up=bool(on), catch_up_limit=int(limit))
+        return self._with(catch_up=bool(on), catch_up_limit=None if limit is None else int(limit))
 
     def poll_where_web_sockets_are_refused(self, on: bool = True, *, every: float = 30.0) -> AppSettingsBuilder:
         """Set whether new messages are read from history while a proxy refuses WebSockets (default: on).

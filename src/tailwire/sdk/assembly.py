@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from functools import partial
 
-from tailwire.sdk.app_settings import AppSettings
+from tailwire.sdk.app_settings import DEFAULT_CATCH_UP_LIMIT, AppSettings
 from tailwire.sdk.calls.owner import ConnectionOwner
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.calls.sender import Sender
@@ -64,11 +64,12 @@ def assemble(
     mode = Mode.AUTO if settings.auto_establish else Mode.MANUAL
     driver = Driver(State(mode, settings.timings(timings), has_provider=provider is not None), world, traffic)
     queue = EventQueue()
+    limit = DEFAULT_CATCH_UP_LIMIT if settings.catch_up_limit is None else settings.catch_up_limit
     incoming = Incoming(
         queue,
         partial(requests.list_messages, once=True),  # catch-up repeats failed requests itself
         identity.resource,
-        CatchUp(limit=settings.catch_up_limit, enabled=settings.catch_up),
+        CatchUp(limit=limit, enabled=settings.catch_up),
         world.chance,
         pong=driver.report_pong,
         throttled=driver.report_throttle,

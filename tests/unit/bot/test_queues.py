@@ -230,8 +230,14 @@ def test_number_of_queued_messages_is_limited(monkeypatch, caplog):
 
 def test_bot_has_its_own_default_catch_up_limit():
     assert a_bot()._settings.catch_up_limit == MAX_MISSED_MESSAGES
-    settings = AppSettingsBuilder().catch_up_after_reconnect(limit=50).build()
-    assert Bot("app", settings, uid="bob", auth_key="a key")._settings.catch_up_limit == 50
+    settings = AppSettingsBuilder().catch_up_after_reconnect(True).build()
+    assert Bot("app", settings, uid="bob", auth_key="a key")._settings.catch_up_limit == MAX_MISSED_MESSAGES
+
+
+@pytest.mark.parametrize("limit", [50, 1000])  # 1,000 is the default of other clients
+def test_bot_keeps_the_catch_up_limit_of_its_settings(limit: int):
+    settings = AppSettingsBuilder().catch_up_after_reconnect(limit=limit).build()
+    assert Bot("app", settings, uid="bob", auth_key="a key")._settings.catch_up_limit == limit
 
 
 @pytest.mark.parametrize("value", [0, -1, float("nan"), "10"])
