@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from importlib.util import find_spec
 from typing import Any
 
+from tailwire.extras import how_to_install
+
 log = logging.getLogger("tailwire")
 CONNECT_TIMEOUT_SECONDS = 5.0
 RESPONSE_TIMEOUT_SECONDS = 5.0
@@ -18,7 +20,7 @@ _DAEMON = "org.freedesktop.DBus"  # the bus itself; no other connection can use 
 _BUS = (_DAEMON, "/org/freedesktop/DBus", _DAEMON)
 _RESPONSE_SIGNATURES = {"Get": "v", "Inhibit": "h", "NameHasOwner": "b", "GetNameOwner": "s"}
 """The expected D-Bus type signature of the response, by the name of the method."""
-INSTALL = 'pip install "tailwire[desktop]"'
+INSTALL = how_to_install("desktop")
 
 
 class BusUnavailable(Exception):

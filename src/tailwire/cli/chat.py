@@ -8,6 +8,8 @@ import logging
 import sys
 from pathlib import Path
 
+from tailwire.extras import how_to_install
+
 DEFAULT_DATA_FOLDER = ".tailwire"
 
 
@@ -39,7 +41,7 @@ def chat(args: argparse.Namespace) -> int:
     try:
         import textual  # noqa: F401 - asked for before anything starts
     except ModuleNotFoundError:
-        print("tailwire: Textual is not installed; run pip install 'tailwire[tui]'", file=sys.stderr)
+        print(f"tailwire: Textual is not installed; run {how_to_install('tui')}", file=sys.stderr)
         return 1
     logging.getLogger("tailwire").addHandler(logging.NullHandler())  # log lines would overwrite the screen
     logging.getLogger("tailwire").propagate = False

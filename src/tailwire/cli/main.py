@@ -12,6 +12,7 @@ from tailwire import __version__
 from tailwire.cli.chat import add_chat
 from tailwire.cli.durations import parse_duration
 from tailwire.cli.lab import add_lab
+from tailwire.extras import how_to_install
 
 _DATA_HELP = "data folder of the server (.tailwire)"
 _CONFIG_HELP = "the TOML file of the server's settings"
@@ -193,8 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as e:
         if e.name and e.name.startswith("tailwire"):
             raise
-        install = "pip install -e '.[server]'"
-        print(f"tailwire: {e.name} is not installed; run {install} in the project's folder", file=sys.stderr)
+        print(f"tailwire: {e.name} is not installed; run {how_to_install('server')}", file=sys.stderr)
         return 1
 
 

@@ -8,6 +8,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from tailwire.extras import how_to_install
 from tailwire.server.app.opening import database_path, on_postgres, postgres_url
 from tailwire.server.config import BadSetting, load
 from tailwire.server.store.migrate import NewerDatabase
@@ -50,7 +51,7 @@ def migrate(args: argparse.Namespace) -> int:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as e:
-        print(f"tailwire: {e.name} is missing; install it with pip install 'tailwire[postgres]'", file=sys.stderr)
+        print(f"tailwire: {e.name} is missing; run {how_to_install('postgres')}", file=sys.stderr)
         return 1
     except (NewerDatabase, OSError) as e:
         print(f"tailwire: {e}", file=sys.stderr)

@@ -15,6 +15,7 @@ from recording_clients import RecordingLoopClient
 from tailwire.adapters import find, netlink
 from tailwire.adapters.find import TOOLKITS, running_app, toolkit_of, watch
 from tailwire.adapters.watching import Watch
+from tailwire.extras import how_to_install
 
 HIDDEN, SHOWN = ("background", "window"), ("foreground", "window")
 
@@ -190,7 +191,7 @@ async def test_missing_dbus_fast_is_reported(monkeypatch, caplog):
     monkeypatch.setattr(find, "is_installed", lambda: False)
     with caplog.at_level(logging.INFO, "tailwire"), watch(RecordingLoopClient()) as found:
         assert await found.settled() == {"network"}
-    assert 'pip install "tailwire[desktop]"' in caplog.text
+    assert how_to_install("desktop") in caplog.text
 
 
 async def test_closing_ends_all_tasks_of_the_watch():

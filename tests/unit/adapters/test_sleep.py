@@ -20,7 +20,7 @@ async def test_systems_other_than_linux_report_no_sleep(monkeypatch):
 async def test_missing_dbus_fast_is_reported(monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sleep, "is_installed", lambda: False)
-    with pytest.raises(RuntimeError, match=r'pip install "tailwire\[desktop\]"'):
+    with pytest.raises(RuntimeError, match=r"pip install '\.\[desktop\]' in "):
         watch_sleep(RecordingLoopClient())
 
 

@@ -9,6 +9,7 @@ import pytest
 from tailwire.adapters import netlink
 from tailwire.cli import doctor_app
 from tailwire.cli.main import main
+from tailwire.extras import how_to_install
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +57,7 @@ def test_reason_why_sleep_and_network_are_not_reported_is_shown(monkeypatch, cap
     monkeypatch.setattr(doctor_app, "is_installed", lambda: False)
     output = lines(capsys)
     assert output["network"] == "- netlink is not allowed here"
-    assert 'pip install "tailwire[desktop]"' in output["sleep"]
+    assert how_to_install("desktop") in output["sleep"]
 
 
 def test_network_and_sleep_are_named_as_not_reported_on_windows(monkeypatch, capsys):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from importlib.util import find_spec
 from urllib.parse import quote, unquote, urlsplit
 
+from tailwire.extras import how_to_install
 from tailwire.sdk.io.addresses import host_and_port
 
 DEFAULT_PROXY_PORTS = {"http": 80, "https": 443, "socks5": 1080, "socks5h": 1080}
@@ -104,7 +105,7 @@ def check_library(proxy: Proxy) -> None:
         UnusableProxy: if one is missing; the message says what to install.
     """
     if proxy.socks and any(find_spec(library) is None for library in SOCKS_LIBRARIES):
-        raise UnusableProxy(f'the proxy {proxy.name} needs SOCKS support: pip install "tailwire[socks]"')
+        raise UnusableProxy(f"the proxy {proxy.name} needs SOCKS support: {how_to_install('socks')}")
 
 
 def read_configured_proxies() -> ConfiguredProxies:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import parse_qsl
 
+from tailwire.extras import how_to_install
 from tailwire.server.app.sealing_key import sealing_key
 from tailwire.server.auth.secrets import signing_key
 from tailwire.server.config import Settings
@@ -121,4 +122,4 @@ def _check_packages() -> None:
     try:
         import tailwire.server.store.postgres.store  # noqa: F401 - only to see whether it can be imported
     except ModuleNotFoundError as e:
-        raise OSError(f"database: {e.name} is missing; install it with pip install 'tailwire[postgres]'") from e
+        raise OSError(f"database: {e.name} is missing; run {how_to_install('postgres')}") from e

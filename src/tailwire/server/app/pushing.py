@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Self
 
+from tailwire.extras import how_to_install
 from tailwire.server.actions.authorization import Authorizer
 from tailwire.server.actions.delivery import Delivery
 from tailwire.server.actions.notification_content import NotificationContent
@@ -145,7 +146,7 @@ class PushAssembly:
         try:
             import h2  # noqa: F401 - only to see whether it is installed
         except ModuleNotFoundError as e:
-            raise OSError("apns_key: h2 is missing; install it with pip install 'tailwire[push]'") from e
+            raise OSError(f"apns_key: h2 is missing; run {how_to_install('push')}") from e
         from tailwire.server.push.apns import Apns
 
         s = self._settings

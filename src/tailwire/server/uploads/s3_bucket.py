@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
+from tailwire.extras import how_to_install
 from tailwire.server.uploads.s3_settings import BucketAddress
 
 if TYPE_CHECKING:
@@ -278,7 +279,7 @@ def _open(address: BucketAddress) -> S3Store:
     try:
         from obstore.store import S3Store
     except ModuleNotFoundError as e:
-        raise OSError(f"uploads: {e.name} is missing; install it with pip install 'tailwire[s3]'") from e
+        raise OSError(f"uploads: {e.name} is missing; run {how_to_install('s3')}") from e
     known = address.credentials
 
     def credentials() -> dict[str, str | None]:
