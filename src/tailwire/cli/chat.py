@@ -48,6 +48,19 @@ def chat(args: argparse.Namespace) -> int:
     return asyncio.run(_chat(args))
 
 
+def running_url(data: str) -> str:
+    """Return the URL of the server that has locked a data folder; "" if none has, such as with PostgreSQL."""
+    from tailwire.server.app.opening import database_path, on_postgres
+    from tailwire.server.config import BadSetting, load
+    from tailwire.server.store.sqlite.lock import holder_url
+
+    try:
+        settings = load({"data": data})
+    except BadSetting:  # the server that is started then says what is wrong
+        return ""
+    return "" if on_postgres(settings) else holder_url(database_path(settings))
+
+
 async def _chat(args: argparse.Namespace) -> int:
     from tailwire.tui.app import ChatApp
     from tailwire.tui.login import Secret, secret_from_environment
@@ -59,7 +72,7 @@ async def _chat(args: argparse.Namespace) -> int:
 
         print("Starting the chat …", flush=True)
         try:
-            async with demo(book, Path(args.data), args.user) as found:
+            async with demo(book, Path(args.data), args.user, url=running_url(args.data)) as found:
                 await ChatApp(book, found.profile, Secret(auth_key=found.auth_key)).run_async()
         except DemoFailed as e:
             print(f"tailwire: {e}", file=sys.stderr)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import ssl
 import sys
 from ipaddress import ip_address
@@ -21,11 +20,10 @@ import httpx2
 from tailwire.server.app.key_file import keys_in
 from tailwire.server.app.opening import database_path, on_postgres
 from tailwire.server.config import BadSetting, Settings, load
-from tailwire.server.store.sqlite.lock import holder_of
+from tailwire.server.store.sqlite.lock import holder_url
 
 KEY_VARIABLE = "TAILWIRE_API_KEY"
 TIMEOUT_SECONDS = 10.0
-_SERVER_URL = re.compile(r" at (https?://\S+)$")
 
 
 class LinkUnavailable(Exception):
@@ -65,10 +63,10 @@ def _key_in(data: str) -> str:
 def _running_server_url(settings: Settings) -> str:
     if on_postgres(settings):
         raise LinkUnavailable("name the URL of the server: several may use this database")
-    match = _SERVER_URL.search(holder_of(database_path(settings)))
-    if match is None:
+    url = holder_url(database_path(settings))
+    if not url:
         raise LinkUnavailable(f"no server runs on {settings.data}: start it, or name its URL")
-    return match.group(1).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+    return url
 
 
 def _checked_url(url: str) -> str:

@@ -73,17 +73,17 @@ async def _is_running(url: str, keys: dict[str, str]) -> bool:
     return True
 
 
-async def _running_url(folder: Path, data: Path) -> str:
+async def _running_url(folder: Path, data: Path, url: str) -> str:
     # Return the URL of the server that runs on a data folder; "" if none does.
     keys = _read_keys(data)
     if not keys:
         return ""
-    urls = [USUAL_URL]
+    urls = [url]
     with suppress(OSError, BadReadyFile):
-        urls.insert(0, read_ready_file(folder / _READY)["url"])
-    for url in urls:
-        if await _is_running(url, keys):
-            return url
+        urls.append(read_ready_file(folder / _READY)["url"])
+    for one in dict.fromkeys([*filter(None, urls), USUAL_URL]):
+        if await _is_running(one, keys):
+            return one
     return ""
 
 
@@ -151,7 +151,7 @@ async def _serve_bot(bot: Bot) -> None:
 
 
 @asynccontextmanager
-async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[Demo]:
+async def demo(book: ProfileBook, data: Path, uid: str = "", *, url: str = "") -> AsyncIterator[Demo]:
     """Yield a demo server: the one that runs on a data folder already, or one that is started and stopped at the end.
 
     The demo users, the bot and their group are created if they are missing. The bot answers until the end of the
@@ -161,6 +161,7 @@ async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[De
         book: the profiles of this device; the session of the bot is kept there, too.
         data: the data folder of the server.
         uid: the user of this terminal; "" for the first demo user who is not in use in another terminal.
+        url: where the server that runs on the data folder listens; "" if it is not known, or none runs.
 
     Raises:
         DemoFailed: the server does not start or refuses to create the demo's users, the file with its keys cannot be
@@ -168,7 +169,7 @@ async def demo(book: ProfileBook, data: Path, uid: str = "") -> AsyncIterator[De
     """
     book.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = data / "chat"
-    url, server = await _running_url(folder, data), None
+    url, server = await _running_url(folder, data, url), None
     answering: asyncio.Task[None] | None = None
     try:
         if not url:

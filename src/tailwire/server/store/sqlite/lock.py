@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 try:
@@ -11,6 +12,7 @@ except ModuleNotFoundError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 MAX_HOLDER_BYTES = 300
+_SERVER_URL = re.compile(r" at (https?://\S+)$")
 _LOCKED_BYTE = 1 << 30  # Windows hides a locked range from other processes: lock a byte far after the text
 
 
@@ -35,6 +37,14 @@ def holder_of(database: Path) -> str:
     finally:
         os.close(descriptor)
     return ""
+
+
+def holder_url(database: Path) -> str:
+    """Return the URL at which this machine reaches the server that uses a database; "" if no server uses it."""
+    match = _SERVER_URL.search(holder_of(database))
+    if match is None:
+        return ""
+    return match.group(1).replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 class ServerLock:

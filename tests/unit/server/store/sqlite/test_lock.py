@@ -15,7 +15,7 @@ from tailwire.server.config import Settings
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
-from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock, holder_of
+from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock, holder_of, holder_url
 
 
 @asynccontextmanager
@@ -53,6 +53,21 @@ def test_holder_is_known_while_the_lock_is_held(tmp_path):
     assert holder_of(database) == "a server"
     lock.release()
     assert holder_of(database) == ""
+
+
+@pytest.mark.parametrize(
+    ("holder", "url"),
+    [("the server with pid 7 at http://127.0.0.1:8481", "http://127.0.0.1:8481"),
+     ("the server with pid 7 at https://0.0.0.0:8480", "https://127.0.0.1:8480"),
+     ("the server with pid 7 at http://[::]:8480", "http://[::1]:8480"),
+     ("`tailwire restore`, pid 7", "")],
+)  # fmt: skip
+def test_url_of_the_holder_is_one_that_this_machine_reaches(tmp_path, holder, url):
+    lock = ServerLock(tmp_path / "tailwire.db")
+    lock.write_holder(holder)
+    assert holder_url(tmp_path / "tailwire.db") == url
+    lock.release()
+    assert holder_url(tmp_path / "tailwire.db") == ""
 
 
 async def test_failed_start_releases_the_lock(tmp_path):
