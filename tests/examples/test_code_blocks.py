@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import code
 import configparser
 import dataclasses
 import hmac
@@ -17,6 +18,7 @@ import tomllib
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -89,6 +91,29 @@ def test_code_that_is_only_checked_still_exists(part: str):
 def test_python_is_valid():
     for page, text in blocks("python"):
         compile(text, page, "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+class Typed(code.InteractiveConsole):
+    """Compiles what is typed line by line, as `python -m asyncio` does in Python 3.11, and runs nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.compile.compiler.flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        self.errors: list[str] = []
+
+    def runcode(self, code: CodeType) -> None: ...
+
+    def write(self, data: str) -> None:
+        self.errors.append(data)
+
+
+def test_blocks_of_the_page_about_the_sdk_can_be_typed_line_by_line():
+    typed = Typed()
+    for page, text in blocks("python"):
+        if page == "docs/sdk.md":
+            for line in [*text.splitlines(), ""]:
+                typed.push(line)
+    assert typed.errors == []
 
 
 def test_code_blocks_have_only_known_languages():

@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib
+import inspect
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import get_args
 
 import pytest
 
@@ -23,6 +25,8 @@ import public_face
 import tailwire
 from tailwire.cli.main import parser_for
 from tailwire.sdk.connection.causes import Cause, CauseKind
+from tailwire.sdk.listeners.events import Event
+from tailwire.server.auth import jwt_verifier
 from tailwire.server.config import Settings
 from tailwire.testing.line.operations import OPERATIONS
 
@@ -43,6 +47,20 @@ def test_every_command_is_in_the_docs():
     (commands,) = [a.choices for a in parser_for([])._actions if a.choices]
     for name in commands:
         assert f"`tailwire {name}" in text, name
+
+
+def test_every_event_is_in_the_docs():
+    text = (ROOT / "docs" / "sdk.md").read_text()
+    for event in get_args(Event):
+        assert f"`{event.__name__}`" in text, event.__name__
+
+
+def test_every_reason_to_refuse_a_jwt_is_in_the_docs():
+    text = (ROOT / "docs" / "operating.md").read_text()
+    reasons = re.findall(r'raise _refusal\("(.*?)"', inspect.getsource(jwt_verifier))
+    assert len(reasons) > 8
+    for reason in reasons:
+        assert f"`{reason}`" in text, reason
 
 
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")]
