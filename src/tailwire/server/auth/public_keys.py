@@ -62,7 +62,8 @@ def read_keys(content: bytes) -> list[PublicKey]:
     except RecursionError as e:
         raise ValueError("it is nested too deeply") from e
     if not found:
-        raise ValueError("it has no usable public key (RSA of 2048 to 8192 bits, P-256, P-384, P-521 or Ed25519)")
+        usable = "RSA of 2048 to 8192 bits, P-256, P-384, P-521, Ed25519 or Ed448"
+        raise ValueError(f"it has no usable public key ({usable})")
     return found
 
 
