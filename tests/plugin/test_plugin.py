@@ -152,6 +152,15 @@ def test_left():
     result.assert_outcomes(errors=1, passed=1)
 
 
+def test_server_settings_in_pyproject_have_the_form_of_the_page(pytester: pytest.Pytester):
+    lines = ['tailwire_server_scope = "session"', 'tailwire_server_settings = ["max_name = 50"]']
+    assert all(f"`{line}`" in PAGE.read_text() for line in lines)
+    pytester.makepyfile("def test_it(tailwire_server): assert tailwire_server.parts.gateway.settings.max_name == 50")
+    pytester.makepyprojecttoml("\n".join(["[tool.pytest.ini_options]", *lines, 'filterwarnings = ["error"]']))
+    arguments = ["-q", "-p", "no:cacheprovider", *(f"-pno:{name}" for name in OTHER_PLUGINS)]
+    pytester.runpytest_inprocess(*arguments).assert_outcomes(passed=1)
+
+
 def test_assertions_detect_violations(pytester: pytest.Pytester):
     code = (
         HEAD
