@@ -1,6 +1,7 @@
 // The open conversation, or an open thread: its messages, and reading more of them.
 
 import { query } from "./api.js";
+import { isShown } from "./messages.js";
 import { Repeated } from "./retry.js";
 import * as timeline from "./timeline.js";
 
@@ -45,11 +46,11 @@ export class History {
   }
 
   older() {
-    return this.#more("older", { affix: "prepend", id: this.line.messages[0]?.id });
+    return this.#more("older", "hasOlder", () => ({ affix: "prepend", id: this.line.from || undefined }));
   }
 
   newer() {
-    return this.#more("newer", { affix: "append", id: this.line.messages.at(-1)?.id });
+    return this.#more("newer", "hasNewer", () => ({ affix: "append", id: this.line.until || undefined }));
   }
 
   /** Show the part of the history around a message. */
@@ -82,15 +83,21 @@ export class History {
     const page = await this.#page({ affix: "prepend" });
     this.error = null;
     this.change(timeline.withPage, page, "newest", page.length >= timeline.PAGE);
+    if (!page.some(isShown)) this.older();
   }
 
-  async #more(where, asked) {
-    if (this.moving || !(where === "older" ? this.line.hasOlder : this.line.hasNewer)) return;
+  // Notes of edits and deletions are rows of the list, and not shown: a page of nothing else is followed by the next one.
+  async #more(where, has, next) {
+    if (this.moving || !this.line[has]) return;
     this.moving = where;
     this.onChange();
     try {
-      const page = await this.#page(asked);
-      this.change(timeline.withPage, page, where, page.length >= timeline.PAGE);
+      for (let again = true; again && this.line[has];) {
+        const asked = next();
+        const page = await this.#page(asked);
+        this.change(timeline.withPage, page, where, page.length >= timeline.PAGE);
+        again = !page.some(isShown) && next().id !== asked.id;
+      }
     } catch (error) {
       this.error = error;
     }

@@ -9,9 +9,12 @@ const MOST = 500;
  * A part of a history.
  *   me: whose messages have receipts;
  *   messages: in the order of their ids; hasOlder, hasNewer: whether the server has more before or after them;
+ *   from, until: the ids at the edges of what was read, also of what is not shown: more is read from there;
  *   delivered, read: ids up to which the others have received and read it (own messages)
  */
-export const empty = (me, more = {}) => ({ me, messages: [], hasOlder: false, hasNewer: false, loaded: false, delivered: 0, read: 0, ...more });
+export const empty = (me, more = {}) => ({
+  me, messages: [], hasOlder: false, hasNewer: false, from: 0, until: 0, loaded: false, delivered: 0, read: 0, ...more,
+});
 
 const idOf = (message) => Number(message.id);
 
@@ -38,31 +41,40 @@ function receipts(messages, me) {
   return { delivered, read };
 }
 
+// A part with at most MOST messages: what is at the other end than `where` is dropped, and can be read again.
+function bounded(line, where) {
+  if (line.messages.length <= MOST) return line;
+  if (where === "older") {
+    const messages = line.messages.slice(0, MOST);
+    return { ...line, messages, hasNewer: true, until: idOf(messages.at(-1)) };
+  }
+  const messages = line.messages.slice(-MOST);
+  return { ...line, messages, hasOlder: true, from: idOf(messages[0]) };
+}
+
 /** Add a page that was read: `where` is newest, older, newer, or around. `full`: whether there may be more that way. */
 export function withPage(line, page, where, full) {
   const shown = page.filter(isShown);
+  const [from, until] = page.length ? [idOf(page[0]), idOf(page.at(-1))] : [line.from, line.until];
   const state = { ...line, loaded: true };
-  if (where === "newest") Object.assign(state, { messages: line.hasNewer ? shown : merged(line.messages, shown), hasOlder: full, hasNewer: false });
-  if (where === "older") Object.assign(state, { messages: merged(line.messages, shown), hasOlder: full });
-  if (where === "newer") Object.assign(state, { messages: merged(line.messages, shown), hasNewer: full });
-  if (where === "around") Object.assign(state, { messages: shown, hasOlder: true, hasNewer: full });
-  if (state.messages.length > MOST && where === "older") {
-    state.messages = state.messages.slice(0, MOST);
-    state.hasNewer = true;
-  } else if (state.messages.length > MOST) {
-    state.messages = state.messages.slice(-MOST);
-    state.hasOlder = true;
+  if (where === "newest" && !line.hasNewer) {
+    const joins = line.from && line.from <= from;  // what is older was read before
+    const edges = { from: joins ? line.from : from, until: Math.max(line.until, until), hasOlder: joins ? line.hasOlder : full };
+    Object.assign(state, edges, { messages: merged(line.messages, shown) });
   }
-  const known = receipts(state.messages, line.me);
-  return { ...state, delivered: Math.max(line.delivered, known.delivered), read: Math.max(line.read, known.read) };
+  if (where === "newest" && line.hasNewer) Object.assign(state, { messages: shown, from, until, hasOlder: full, hasNewer: false });
+  if (where === "older") Object.assign(state, { messages: merged(line.messages, shown), from, hasOlder: full });
+  if (where === "newer") Object.assign(state, { messages: merged(line.messages, shown), until, hasNewer: full });
+  if (where === "around") Object.assign(state, { messages: shown, from, until, hasOlder: true, hasNewer: full });
+  const part = bounded(state, where);
+  const known = receipts(part.messages, line.me);
+  return { ...part, delivered: Math.max(line.delivered, known.delivered), read: Math.max(line.read, known.read) };
 }
 
 /** Add a message that has just come or was sent. What is newer than the part that is shown is not added. */
 export function withMessage(line, message) {
   if (line.hasNewer || !isShown(message)) return line;
-  const messages = merged(line.messages, [message]);
-  if (messages.length <= MOST) return { ...line, messages };
-  return { ...line, messages: messages.slice(-MOST), hasOlder: true };
+  return bounded({ ...line, until: Math.max(line.until, idOf(message)), messages: merged(line.messages, [message]) }, "newest");
 }
 
 /** Replace a message, if it is there. */
