@@ -13,6 +13,7 @@ export class History {
    */
   constructor(get, path, about, onChange) {
     Object.assign(this, { get, path, onChange, ...about, line: timeline.empty(about.me), error: null, moving: "" });
+    Object.assign(this, { turn: 0, asked: 0, jumps: 0 });
     this.loading = new Repeated(() => this.#newest(), (error) => this.#failed(error));
     this.stale = new Set();
     this.fresh = new Repeated(() => this.#refresh(), () => {});
@@ -21,6 +22,7 @@ export class History {
   /** Read the newest messages, also again. */
   load() {
     this.error = null;
+    this.asked = this.turn;
     this.loading.run();
   }
 
@@ -37,9 +39,14 @@ export class History {
     this.onChange();
   }
 
+  /** Whether a message is in the part that is shown. */
+  has(id) {
+    return this.#shown(id) !== undefined;
+  }
+
   /** Read a message again, because something that belongs to it has changed. */
   refresh(id) {
-    if (!this.line.messages.some((one) => one.id === String(id))) return;
+    if (!this.has(id)) return;
     this.stale.add(String(id));
     clearTimeout(this.soon);
     this.soon = setTimeout(() => this.fresh.run(), 100);
@@ -53,16 +60,25 @@ export class History {
     return this.#more("newer", "hasNewer", () => ({ affix: "append", id: this.line.until || undefined }));
   }
 
-  /** Show the part of the history around a message. */
+  /** Show the part of the history around a message. Return whether it is shown now: something else may have been asked for meanwhile. */
   async around(id) {
-    if (this.line.messages.some((one) => one.id === String(id))) return;
+    const { turn } = this;
+    const jump = this.jumps += 1;
+    if (this.has(id)) return true;
     const before = await this.#page({ affix: "prepend", id });
+    const { live } = this.line;
     const after = await this.#page({ affix: "append", id: Number(id) - 1 });
-    this.change(timeline.withPage, [...before, ...after], "around", after.length >= timeline.PAGE);
+    if (turn !== this.turn || jump !== this.jumps) return false;
+    const late = this.#cameSince(live, after);
+    this.#renew();
+    this.change(timeline.withPage, [...before, ...after], "around", after.length >= timeline.PAGE || late);
+    if (late) this.newer();
+    return this.has(id);
   }
 
   /** Drop all that was read. */
   forget() {
+    this.#renew();
     this.line = timeline.empty(this.me);
     this.stale.clear();
     this.onChange();
@@ -70,9 +86,25 @@ export class History {
 
   /** Return to the newest messages. */
   latest() {
+    this.#renew();
     this.line = timeline.empty(this.me, { delivered: this.line.delivered, read: this.line.read });
     this.load();
     this.onChange();
+  }
+
+  // Another part is shown from now on: answers for the one before are dropped, because they would leave a gap.
+  #renew() {
+    this.turn += 1;
+    this.moving = "";
+  }
+
+  #shown(id) {
+    return this.line.messages.find((one) => one.id === String(id));
+  }
+
+  // Whether a live message has come since `live` that the page at the end, which was under way, may lack.
+  #cameSince(live, page) {
+    return this.line.live > live && this.line.live > Number(page.at(-1)?.id ?? 0);
   }
 
   #page(asked) {
@@ -80,25 +112,37 @@ export class History {
   }
 
   async #newest() {
+    const turn = this.asked;
+    if (turn !== this.turn) return;  // another part is shown meanwhile
+    const { live } = this.line;
     const page = await this.#page({ affix: "prepend" });
+    if (turn !== this.turn) return;
     this.error = null;
-    this.change(timeline.withPage, page, "newest", page.length >= timeline.PAGE);
+    const late = this.line.hasNewer && this.#cameSince(live, page);
+    if (this.line.hasNewer) this.#renew();
+    this.change(timeline.withPage, page, "newest", page.length >= timeline.PAGE, late);
+    if (late) this.newer();
     if (!page.some(isShown)) this.older();
   }
 
   // Notes of edits and deletions are rows of the list, and not shown: a page of nothing else is followed by the next one.
   async #more(where, has, next) {
     if (this.moving || !this.line[has]) return;
+    const { turn } = this;
     this.moving = where;
     this.onChange();
     try {
       for (let again = true; again && this.line[has];) {
+        const { live } = this.line;
         const asked = next();
         const page = await this.#page(asked);
-        this.change(timeline.withPage, page, where, page.length >= timeline.PAGE);
-        again = !page.some(isShown) && next().id !== asked.id;
+        if (turn !== this.turn) return;
+        const late = where === "newer" && this.#cameSince(live, page);
+        this.change(timeline.withPage, page, where, page.length >= timeline.PAGE || late);
+        again = late || (!page.some(isShown) && next().id !== asked.id);
       }
     } catch (error) {
+      if (turn !== this.turn) return;
       this.error = error;
     }
     this.moving = "";

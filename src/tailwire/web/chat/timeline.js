@@ -10,10 +10,11 @@ const MOST = 500;
  *   me: whose messages have receipts;
  *   messages: in the order of their ids; hasOlder, hasNewer: whether the server has more before or after them;
  *   from, until: the ids at the edges of what was read, also of what is not shown: more is read from there;
+ *   live: of the newest message that has come by itself, also if it was not added;
  *   delivered, read: ids up to which the others have received and read it (own messages)
  */
 export const empty = (me, more = {}) => ({
-  me, messages: [], hasOlder: false, hasNewer: false, from: 0, until: 0, loaded: false, delivered: 0, read: 0, ...more,
+  me, messages: [], hasOlder: false, hasNewer: false, from: 0, until: 0, live: 0, loaded: false, delivered: 0, read: 0, ...more,
 });
 
 const idOf = (message) => Number(message.id);
@@ -52,8 +53,11 @@ function bounded(line, where) {
   return { ...line, messages, hasOlder: true, from: idOf(messages[0]) };
 }
 
-/** Add a page that was read: `where` is newest, older, newer, or around. `full`: whether there may be more that way. */
-export function withPage(line, page, where, full) {
+/**
+ * Add a page that was read: `where` is newest, older, newer, or around. `full`: whether there may be more that way;
+ * `late`: whether there is more after the newest page, because it came meanwhile.
+ */
+export function withPage(line, page, where, full, late = false) {
   const shown = page.filter(isShown);
   const [from, until] = page.length ? [idOf(page[0]), idOf(page.at(-1))] : [line.from, line.until];
   const state = { ...line, loaded: true };
@@ -62,7 +66,7 @@ export function withPage(line, page, where, full) {
     const edges = { from: joins ? line.from : from, until: Math.max(line.until, until), hasOlder: joins ? line.hasOlder : full };
     Object.assign(state, edges, { messages: merged(line.messages, shown) });
   }
-  if (where === "newest" && line.hasNewer) Object.assign(state, { messages: shown, from, until, hasOlder: full, hasNewer: false });
+  if (where === "newest" && line.hasNewer) Object.assign(state, { messages: shown, from, until, hasOlder: full, hasNewer: late });
   if (where === "older") Object.assign(state, { messages: merged(line.messages, shown), from, hasOlder: full });
   if (where === "newer") Object.assign(state, { messages: merged(line.messages, shown), until, hasNewer: full });
   if (where === "around") Object.assign(state, { messages: shown, from, until, hasOlder: true, hasNewer: full });
@@ -73,8 +77,10 @@ export function withPage(line, page, where, full) {
 
 /** Add a message that has just come or was sent. What is newer than the part that is shown is not added. */
 export function withMessage(line, message) {
-  if (line.hasNewer || !isShown(message)) return line;
-  return bounded({ ...line, until: Math.max(line.until, idOf(message)), messages: merged(line.messages, [message]) }, "newest");
+  if (!isShown(message)) return line;
+  const live = Math.max(line.live, idOf(message));
+  if (line.hasNewer) return { ...line, live };
+  return bounded({ ...line, live, until: Math.max(line.until, live), messages: merged(line.messages, [message]) }, "newest");
 }
 
 /** Replace a message, if it is there. */

@@ -110,3 +110,143 @@ def test_conversation_of_nothing_but_notes_ends_reading(tmp_path):
         return [list.ids, is, hasOlder, list.history.moving, list.asked.length];""",
     )
     assert shown == [[], True, False, "", 3]
+
+
+def test_older_page_that_comes_after_returning_to_the_newest_messages_leaves_no_gap(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = await loaded(range(1, 300));
+        await list.history.around(100);
+        list.holding = true;
+        const older = list.history.older();
+        await settled();
+        list.history.latest();
+        await settled();
+        await list.letGo();
+        await list.letGo();
+        await older;
+        list.holding = false;
+        const { moving } = list.history;
+        const newest = list.ids;
+        await list.history.older();
+        return { newest, moving, then: list.ids };""",
+    )
+    assert shown == {"newest": list(range(251, 301)), "moving": "", "then": list(range(201, 301))}
+
+
+def test_live_message_during_the_last_page_after_a_jump_is_read_once_more(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = await loaded(range(1, 120));
+        await list.history.around(40);
+        list.holding = true;
+        const newer = list.history.newer();
+        await settled();
+        list.comes(said(121));
+        await list.letGo();
+        list.comes(said(122));
+        await list.letGo();
+        await list.letGo();
+        await newer;
+        list.comes(said(123));
+        return { last: list.ids.slice(-6), more: list.history.line.hasNewer, requests: list.asked.length };""",
+    )
+    assert shown == {"last": [118, 119, 120, 121, 122, 123], "more": False, "requests": 6}
+
+
+def test_live_message_during_a_jump_is_read_afterwards(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = new List(range(1, 60));
+        list.holding = true;
+        const jump = list.history.around(40);
+        await settled();
+        await list.letGo();
+        list.comes(said(61));
+        await list.letGo();
+        await list.letGo();
+        return { jumped: await jump, last: list.ids.slice(-3), more: list.history.line.hasNewer };""",
+    )
+    assert shown == {"jumped": True, "last": [59, 60, 61], "more": False}
+
+
+def test_newest_messages_that_come_after_a_jump_do_not_replace_it(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = new List(range(1, 300));
+        list.holding = true;
+        list.history.load();
+        await settled();
+        const jump = list.history.around(100);
+        const newest = list.held.shift();
+        await settled();
+        await list.letGo();
+        await list.letGo();
+        const jumped = await jump;
+        newest.go();
+        await settled();
+        return { jumped, ids: list.ids };""",
+    )
+    assert shown == {"jumped": True, "ids": list(range(50, 150))}
+
+
+def test_jump_that_comes_after_returning_to_the_newest_messages_does_nothing(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = await loaded(range(1, 300));
+        list.holding = true;
+        const jump = list.history.around(100);
+        await settled();
+        const before = list.held.shift();
+        list.history.latest();
+        await list.letGo();
+        before.go();
+        await settled();
+        await list.letGo();
+        return { jumped: await jump, ids: list.ids };""",
+    )
+    assert shown == {"jumped": False, "ids": list(range(251, 301))}
+
+
+def test_of_two_jumps_the_later_one_is_shown(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = await loaded(range(1, 300));
+        list.holding = true;
+        const first = list.history.around(30);
+        const second = list.history.around(200);
+        await settled();
+        const [slow] = list.held.splice(0, 1);
+        await list.letGo();
+        await list.letGo();
+        const shown = await second;
+        slow.go();
+        await settled();
+        await list.letGo();
+        return { first: await first, second: shown, ids: list.ids };""",
+    )
+    assert shown == {"first": False, "second": True, "ids": list(range(150, 250))}
+
+
+def test_failed_jump_changes_nothing(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = new List(range(1, 60));
+        list.holding = true;
+        list.history.load();
+        await settled();
+        const jump = list.history.around(5);
+        await settled();
+        list.held.pop().fail(new Refused("", "not reached"));
+        const failed = await jump.catch((error) => error.message);
+        await list.letGo();
+        return { failed, ids: list.ids };""",
+    )
+    assert shown == {"failed": "not reached", "ids": list(range(11, 61))}
