@@ -368,7 +368,7 @@ export class Chat {
     const path = `/messages/${message.id}/reactions/${encodeURIComponent(reaction)}`;
     return this.attempt(async () => {
       const answer = await this.api.ask(mine ? "DELETE" : "POST", path);
-      for (const shown of [this.open, this.thread]) shown?.change(timeline.withFresh, answer);
+      for (const shown of [this.open, this.thread]) shown?.put(answer);
     });
   }
 

@@ -1,7 +1,7 @@
 // The open conversation, or an open thread: its messages, and reading more of them.
 
 import { query } from "./api.js";
-import { isShown } from "./messages.js";
+import { isShown, textOf } from "./messages.js";
 import { Repeated } from "./retry.js";
 import * as timeline from "./timeline.js";
 
@@ -50,6 +50,15 @@ export class History {
     this.stale.add(String(id));
     clearTimeout(this.soon);
     this.soon = setTimeout(() => this.fresh.run(), 100);
+  }
+
+  /** Put a message as the server answered it. It is read again if the answer may be older than what is shown. */
+  put(message) {
+    const before = this.#shown(message.id);
+    if (!before) return;
+    this.change(timeline.withFresh, message);
+    // Edits in one second have the same time.
+    if (this.#shown(message.id) !== message || textOf(before) !== textOf(message)) this.refresh(message.id);
   }
 
   older() {
@@ -156,12 +165,17 @@ export class History {
       return;
     }
     for (const id of [...this.stale]) {
+      this.stale.delete(id);  // before the request: what changes meanwhile is read again
+      const before = this.#shown(id);
       try {
-        this.change(timeline.withFresh, await this.get(`/messages/${id}`));
+        const message = await this.get(`/messages/${id}`);
+        if (this.#shown(id) === before) this.change(timeline.withFresh, message);
+        else this.refresh(id);
       } catch (error) {
-        if (error.passing) throw error;
+        if (!error.passing) continue;
+        this.stale.add(id);
+        throw error;
       }
-      this.stale.delete(id);
     }
   }
 

@@ -1,7 +1,6 @@
 // Pinned messages: all who read the conversation see them.
 
 import { query } from "./api.js";
-import * as timeline from "./timeline.js";
 
 const MOST = 100;
 
@@ -11,5 +10,5 @@ export const list = (chat) => chat.api.ask("GET", `${chat.open.path}${query({ pi
 /** Pin a message, or unpin it. */
 export async function pin(chat, message, pinned) {
   const answer = await chat.api.ask(pinned ? "POST" : "DELETE", `/messages/${message.id}/pin`);
-  for (const shown of [chat.open, chat.thread]) shown?.change(timeline.withFresh, answer);
+  for (const shown of [chat.open, chat.thread]) shown?.put(answer);
 }

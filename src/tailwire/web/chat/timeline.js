@@ -95,10 +95,10 @@ export function withChanged(line, message) {
   return { ...line, messages };
 }
 
-/** Put a message as the server has it now, with all that belongs to it. */
+/** Put a message as the server has it now, with all that belongs to it; not an answer from before an edit or a deletion. */
 export function withFresh(line, message) {
   const at = line.messages.findIndex((one) => one.id === message.id);
-  if (at < 0) return line;
+  if (at < 0 || !newer(message, line.messages[at])) return line;
   const messages = [...line.messages];
   messages[at] = message;
   return { ...line, messages };

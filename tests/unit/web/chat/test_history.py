@@ -250,3 +250,75 @@ def test_failed_jump_changes_nothing(tmp_path):
         return { failed, ids: list.ids };""",
     )
     assert shown == {"failed": "not reached", "ids": list(range(11, 61))}
+
+
+def test_change_while_a_message_is_read_again_is_read_as_well(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = await loaded(range(1, 5));
+        const react = (n) => { list.rows[2] = said(3, { data: { reactions: [{ reaction: "+1", count: n }] } }); list.history.refresh(3); };
+        list.holding = true;
+        let next = list.next;
+        react(1);
+        await next;
+        react(2);
+        next = list.next;
+        await list.letGo();
+        await next;
+        await list.letGo();
+        return list.history.line.messages[2].data.reactions[0].count;""",
+    )
+    assert shown == 2
+
+
+def test_late_answer_takes_back_neither_an_edit_of_the_same_second_nor_a_deletion(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = await loaded(range(1, 5));
+        const edited = (text) => said(3, { updatedAt: 9, editedAt: 9, data: { text } });
+        const changed = (message) => { list.rows[message.id - 1] = message; list.history.change(timeline.withChanged, message); };
+        changed(edited("first"));
+        list.holding = true;
+        const next = list.next;
+        list.history.refresh(3);
+        list.history.refresh(4);
+        await next;
+        changed(edited("second"));
+        await list.letGo();
+        const edit = list.history.line.messages[2].data.text;
+        changed({ ...said(4), deletedAt: 9 });
+        await list.letGo();
+        const { deletedAt } = list.history.line.messages[3];
+        const again = list.next;
+        await again;
+        await list.letGo();
+        await list.letGo();
+        return { edit, deletedAt, then: list.history.line.messages.slice(2, 4).map((one) => one.deletedAt ?? one.data.text), asked: list.asked.slice(1) };""",
+    )
+    assert shown == {
+        "edit": "second",
+        "deletedAt": 9,
+        "then": ["second", 9],
+        "asked": ["/messages/3", "/messages/4", "/messages/3", "/messages/4"],
+    }
+
+
+def test_answer_to_a_reaction_that_is_older_than_an_edit_is_read_again(tmp_path):
+    shown = run(
+        tmp_path,
+        """
+        const list = await loaded(range(1, 5));
+        const answer = said(3, { data: { reactions: [{ reaction: "+1", count: 1 }] } });
+        const edit = said(3, { updatedAt: 9, editedAt: 9, data: { text: "edited" } });
+        list.history.change(timeline.withChanged, edit);
+        list.rows[2] = { ...edit, data: { ...edit.data, ...{ reactions: answer.data.reactions } } };
+        const next = list.next;
+        list.history.put(answer);
+        const { text } = list.history.line.messages[2].data;
+        await next;
+        await settled();
+        return [text, list.history.line.messages[2].data];""",
+    )
+    assert shown == ["edited", {"text": "edited", "reactions": [{"reaction": "+1", "count": 1}]}]
