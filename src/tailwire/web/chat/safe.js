@@ -34,12 +34,19 @@ export function shownFile(file) {
 
 const LINK = /https?:\/\/[^\s<>"'`\u2028\u2029]+/gi;
 
+// Marks at the end of an address belong to the sentence around it. A regular expression for them would begin anew at each mark.
+function withoutMarks(address) {
+  let end = address.length;
+  while (end && ".,;:!?)]}".includes(address[end - 1])) end -= 1;
+  return address.slice(0, end);
+}
+
 /** Split a text into parts: strings, and {link} for addresses in it. */
 export function parts(text) {
   const found = [];
   let from = 0;
   for (const match of text.matchAll(LINK)) {
-    const said = match[0].replace(/[.,;:!?)\]}]+$/, "");
+    const said = withoutMarks(match[0]);
     const link = linkTo(said);
     if (!link) continue;
     found.push(text.slice(from, match.index), { link, said });
