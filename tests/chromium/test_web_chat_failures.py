@@ -6,6 +6,7 @@ import pytest
 
 from chromium.browser import Browser
 from chromium.chat_stage import CONNECTED, WORDS, chat_stage, press, write
+from chromium.page_stage import until
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
@@ -71,6 +72,36 @@ async def test_live_message_does_not_overtake_missed_ones(chromium: Browser, tmp
         seen = f"{WORDS}.length"
         await tab.wait_for(f"[0, 4].includes({seen}) && {seen} === 4", deadline=30)
         assert await tab.evaluate(WORDS) == ["missed 0", "missed 1", "missed 2", "live"]
+
+
+async def test_late_receipt_marks_nothing_as_read_that_came_while_the_page_was_hidden(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+
+        async def unread() -> str:
+            entry = await stage.ask("GET", "/users/bob/conversation", behalf="alice")
+            return entry["unreadMessageCount"]
+
+        async def none_unread() -> bool:
+            return await unread() == "0"
+
+        async def receipt_came() -> bool:
+            return await unread() != "2"
+
+        tab = await stage.open("alice", "Bob")
+        await stage.say("bob", "alice", "first")
+        await tab.wait_for("document.querySelector('.entries')?.innerText.includes('first')")
+        await until(none_unread)
+        answers = [{"status": 503, "body": "", "headers": {"retry-after": "2"}}]
+        await tab.run(INTERCEPT, method="POST", end="/conversation/read", answers=answers)
+        await stage.say("bob", "alice", "seen")
+        await tab.wait_for("window.asked.length === 1")
+        await tab.set_visible(False)
+        await stage.say("bob", "alice", "not seen")
+        assert await unread() == "2"
+        await until(receipt_came)
+        assert await unread() == "1"
+        await tab.set_visible(True)
+        await until(none_unread)
 
 
 async def test_error_is_visible_on_a_phone_that_shows_the_list_of_conversations(chromium: Browser, tmp_path):

@@ -23,7 +23,7 @@ export class Chat {
   constructor(api, user) {
     Object.assign(this, { api, user, me: user.uid, listeners: new Set(), list: [], listed: false, listMore: false });
     Object.assign(this, { open: null, thread: null, problem: null, catchingUp: false, newest: null, bottom: true });
-    Object.assign(this, { pages: 1, received: new Map(), reported: new Map(), reading: new Set() });
+    Object.assign(this, { pages: 1, received: new Map(), reported: new Map(), reading: new Map() });
     this.writing = new Writing(() => this.changed());
     this.listing = new Repeated(() => this.#list(), (error) => this.say(error));
     this.marking = new Repeated(() => this.#mark(), (error) => this.say(error));
@@ -217,7 +217,7 @@ export class Chat {
     if (countsFor(message, this.me)) {
       this.#received(message);
       this.newest = { message, key, seen };
-      if (seen) this.#read(key);
+      if (seen) this.#read(key, Number(message.id));
     }
     this.changed();
   }
@@ -289,24 +289,25 @@ export class Chat {
   /** Take note that the person may have seen something: the page is visible, the view was scrolled, messages have come. */
   seen() {
     this.#report();
-    if (this.open?.line.loaded && this.#sees(this.open.key) && this.about.unread) this.#read(this.open.key);
+    if (this.open?.line.loaded && this.#sees(this.open.key) && this.about.unread) this.#read(this.open.key, this.about.newest);
     this.changed();
   }
 
-  #read(key) {
-    this.reading.add(key);
+  // Up to a message, because a request that is repeated may succeed when others have come that nobody saw.
+  #read(key, id) {
+    this.reading.set(key, Math.max(id, this.reading.get(key) ?? 0));
     this.list = conversations.withEntry(this.list, key, { unread: 0 });
     this.marking.run();
   }
 
   async #mark() {
-    for (const key of [...this.reading]) {
+    for (const [key, messageId] of [...this.reading]) {
       this.reading.delete(key);
       const [, kind, id] = /^(\w+):(.*)$/s.exec(key);
       try {
-        await this.api.ask("POST", `${pathOf(kind, id)}/conversation/read`);
+        await this.api.ask("POST", `${pathOf(kind, id)}/conversation/read`, { messageId });
       } catch (error) {
-        if (error.passing) this.reading.add(key);
+        if (error.passing) this.reading.set(key, Math.max(messageId, this.reading.get(key) ?? 0));
         throw error;
       }
     }
