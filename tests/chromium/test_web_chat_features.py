@@ -9,7 +9,7 @@ import zlib
 
 import pytest
 
-from chromium.browser import Browser
+from chromium.browser import Browser, Page
 from chromium.chat_stage import WORDS, ChatStage, chat_stage, choose, press, write
 from chromium.page_stage import until
 from tailwire import TransientMessage
@@ -18,6 +18,7 @@ pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
 
 ACTIONS = "document.querySelector('#messages .menu')"
 THREAD = "document.querySelector('.thread')"
+AT_END = "((log) => log.scrollHeight - log.scrollTop - log.clientHeight < 40)(document.querySelector('#messages'))"
 REACHED = "document.querySelector('#messages .reached')?.dataset.reached"
 THREAD_WORDS = "[...document.querySelectorAll('.thread .log .message:not(.is-pending) .words')].map((e) => e.innerText)"
 
@@ -235,18 +236,59 @@ async def attach(tab, file) -> None:
     )
 
 
+async def find(tab: Page, word: str) -> None:
+    """Search in the open conversation, and click what is found."""
+    await press(tab, "Search")
+    await tab.do("type", selector="dialog input", text=word)
+    found = "document.querySelector('dialog .found .entry')"
+    await tab.wait_for(f"{found}?.innerText.includes(word)", word=word)
+    await tab.run(f"{found}.click()")
+
+
 async def test_message_is_found_and_shown_in_its_place(chromium: Browser, tmp_path):
     async with chat_stage(chromium, tmp_path) as stage:
         await stage.say("bob", "alice", "the keys of the depot")
         await stage.fill("bob", "alice", 120)
         tab = await stage.open("alice", "Bob")
-        await press(tab, "Search")
-        await tab.do("type", selector="dialog input", text="depot")
-        found = "document.querySelector('dialog .found .entry')"
-        await tab.wait_for(f"{found}?.innerText.includes('the keys of the depot')")
-        await tab.run(f"{found}.click()")
+        await find(tab, "depot")
         await tab.wait_for(f"{WORDS}[0] === 'the keys of the depot'")
         await tab.wait_for("document.activeElement.innerText?.includes('the keys of the depot')")
+
+
+async def test_reply_that_is_found_shows_its_parent_and_the_log_follows_its_end_again(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        parent = await stage.say("bob", "alice", "which platform?")
+        await stage.say("alice", "bob", "seven", parentId=parent["id"])
+        await stage.fill("bob", "alice", 100)
+        tab = await stage.open("alice", "Bob")
+        await find(tab, "seven")
+        await tab.wait_for("document.activeElement.innerText?.includes('which platform?')")
+        await press(tab, "To the newest messages")
+        await tab.wait_for(f"{WORDS}.at(-1) === 'line 99' && {AT_END}")
+        await stage.say("bob", "alice", "a message of many lines\n" * 30)
+        await tab.wait_for(f"{WORDS}.length > 50 && {WORDS}.at(-1).startsWith('a message') && {AT_END}")
+
+
+async def test_message_that_is_found_in_a_conversation_that_was_left_moves_nothing(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        await stage.say("bob", "alice", "the keys of the depot")
+        await stage.fill("bob", "alice", 100)
+        await stage.fill("carol", "alice", 100)
+        tab = await stage.open("alice", "Bob")
+        await tab.run("""
+            const real = window.fetch;
+            window.fetch = async (path, options) => {
+              const answer = await real(path, options);
+              if (/affix=append/.test(path) && /users/.test(path)) await new Promise((go) => { window.letGo = go; });
+              return answer;
+            };""")
+        await find(tab, "depot")
+        await tab.wait_for("Boolean(window.letGo)")
+        await choose(tab, "Carol")
+        await tab.wait_for(f"{WORDS}.at(-1) === 'line 99' && {AT_END}")
+        await tab.run("window.letGo()")
+        await stage.say("carol", "alice", "a message of many lines\n" * 30)
+        await tab.wait_for(f"{WORDS}.at(-1).startsWith('a message') && {AT_END}")
 
 
 async def group_of(stage: ChatStage) -> None:

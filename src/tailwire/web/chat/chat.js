@@ -144,7 +144,7 @@ export class Chat {
   hide() {
     this.open?.typing.stopped();
     this.open?.stop();
-    this.open = null;
+    this.open = this.jump = null;
     this.hideThread();
     this.changed();
   }

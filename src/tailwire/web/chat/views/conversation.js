@@ -9,10 +9,12 @@ import { Composer } from "./composer.js";
 import { Details } from "./details.js";
 import { Log } from "./log.js";
 
-/** Show a message of the open conversation in its place. */
-const showMessage = (chat, id) => chat.attempt(async () => {
-  await chat.open.around(id);
-  chat.jump = id;
+/** Show a message of the open conversation in its place; for a reply in a thread, the message that the thread is about. */
+const showMessage = (chat, { id, parentId }) => chat.attempt(async () => {
+  const { open } = chat;
+  const place = parentId ?? id;
+  if (!await open.around(place) || chat.open !== open) return;
+  chat.jump = place;
   chat.changed();
 });
 
@@ -21,7 +23,7 @@ function Search({ chat, onClose }) {
   const [found, error] = useSearch(async (asked) => (asked ? await chat.search(asked) : null), text);
   const go = (message) => {
     onClose();
-    showMessage(chat, message.id);
+    showMessage(chat, message);
   };
   return html`<${Dialog} title=${say("searchMessages")} onClose=${onClose}>
     <${SearchField} label=${say("searchMessages")} onSearch=${setText} />
@@ -61,6 +63,6 @@ export function Conversation({ chat }) {
     <${Log} chat=${chat} history=${chat.open} id="messages"><${Writers} chat=${chat} /><//>
     <${Composer} chat=${chat} label=${say("write")} />
     ${searching ? html`<${Search} chat=${chat} onClose=${() => setSearching(false)} />` : null}
-    ${details ? html`<${Details} chat=${chat} onClose=${() => setDetails(false)} onGo=${(id) => showMessage(chat, id)} />` : null}
+    ${details ? html`<${Details} chat=${chat} onClose=${() => setDetails(false)} onGo=${(message) => showMessage(chat, message)} />` : null}
   </section>`;
 }

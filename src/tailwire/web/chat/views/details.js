@@ -30,7 +30,7 @@ export function Details({ chat, onClose, onGo }) {
     ${problem || error ? html`<${Failure} error=${problem ?? error} />` : null}
     <h3>${say("pinnedMessages")}</h3>
     <ul class="found">${(pinned ?? []).map((one) => html`<li key=${one.id} class="pinned">
-      <button class="entry is-text" onClick=${() => { onClose(); onGo(one.parentId ?? one.id); }}>
+      <button class="entry is-text" onClick=${() => { onClose(); onGo(one); }}>
         <span class="entry-name"><${Text}>${chat.nameOf(one)}<//></span><time class="entry-at">${moment(one.sentAt)}</time>
         <span class="entry-last"><${Text}>${(textOf(one) || (filesOf(one).length ? say("aFile") : "")).slice(0, 300)}<//></span></button>
       ${chat.about.scope === "participant" ? null : html`<button class="button is-quiet" onClick=${() => unpin(one)}>${say("unpin")}</button>`}</li>`)}</ul>

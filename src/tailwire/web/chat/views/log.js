@@ -43,14 +43,12 @@ export function Log({ chat, history, id, children }) {
     const box = log.current;
     const [first] = line.messages;
     const was = place.current;
-    if (chat.jump && isMain) {
-      const target = box.querySelector(`[data-id="${CSS.escape(chat.jump)}"]`);
-      if (target) {
-        chat.jump = null;
-        target.scrollIntoView({ block: "center" });
-        target.focus({ preventScroll: true });
-        setActive(target.dataset.id);
-      }
+    const target = chat.jump && isMain ? box.querySelector(`[data-id="${CSS.escape(chat.jump)}"]`) : null;
+    if (isMain) chat.jump = null;
+    if (target) {
+      target.scrollIntoView({ block: "center" });
+      target.focus({ preventScroll: true });
+      setActive(target.dataset.id);
     } else if (was.bottom && !line.hasNewer) box.scrollTop = box.scrollHeight;
     else if (was.first && first && first.id !== was.first) {
       const same = box.querySelector(`[data-id="${CSS.escape(was.first)}"]`);
