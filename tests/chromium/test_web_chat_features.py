@@ -291,6 +291,35 @@ async def test_message_that_is_found_in_a_conversation_that_was_left_moves_nothi
         await tab.wait_for(f"{WORDS}.at(-1).startsWith('a message') && {AT_END}")
 
 
+async def test_text_that_was_begun_stays_in_its_conversation_and_thread_until_it_is_sent(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        await stage.say("bob", "alice", "which platform?")
+        await stage.say("carol", "alice", "are you there?")
+        tab = await stage.open("alice", "Bob")
+        field, in_thread = (
+            "document.querySelector('.conversation textarea').value",
+            f"{THREAD}?.querySelector('textarea').value",
+        )
+        await tab.do("type", selector=".conversation textarea", text="seven, I")
+        await press(tab, "Actions for the message", "document.querySelector('#messages')")
+        await press(tab, "Reply in a thread", ACTIONS)
+        await tab.wait_for(THREAD)
+        await tab.do("type", selector=".thread textarea", text="or eight")
+        await choose(tab, "Carol")
+        await tab.wait_for(f"{field} === ''")
+        await choose(tab, "Bob")
+        await tab.wait_for(f"{field} === 'seven, I'")
+        await press(tab, "Actions for the message", "document.querySelector('#messages')")
+        await press(tab, "Reply in a thread", ACTIONS)
+        await tab.wait_for(THREAD)
+        await tab.wait_for(f"{in_thread} === 'or eight'")
+        await write(tab, " think")
+        await tab.wait_for(f"{WORDS}.at(-1) === 'seven, I think'")
+        await choose(tab, "Carol")
+        await choose(tab, "Bob")
+        await tab.wait_for(f"{field} === ''")
+
+
 async def group_of(stage: ChatStage) -> None:
     """Create a group with all demo users."""
     await stage.ask("POST", "/groups", {"guid": "trains", "name": "Night trains", "type": "public", "owner": "alice"})

@@ -11,6 +11,7 @@ import { Notifications } from "./notifications.js";
 import { Outbox } from "./outbox.js";
 import { Repeated } from "./retry.js";
 import * as timeline from "./timeline.js";
+import { Unsent } from "./unsent.js";
 import { Typing, Writing } from "./writing.js";
 
 const LIST_PAGE = 50;
@@ -23,7 +24,7 @@ export class Chat {
   constructor(api, user) {
     Object.assign(this, { api, user, me: user.uid, listeners: new Set(), list: [], listed: false, listMore: false });
     Object.assign(this, { open: null, thread: null, problem: null, catchingUp: false, newest: null, bottom: true });
-    Object.assign(this, { pages: 1, received: new Map(), reported: new Map(), reading: new Map() });
+    Object.assign(this, { pages: 1, received: new Map(), reported: new Map(), reading: new Map(), unsent: new Unsent() });
     this.writing = new Writing(() => this.changed());
     this.listing = new Repeated(() => this.#list(), (error) => this.say(error));
     this.marking = new Repeated(() => this.#mark(), (error) => this.say(error));
@@ -62,7 +63,7 @@ export class Chat {
     document.removeEventListener("visibilitychange", this.visibility);
     this.connection.close();
     for (const one of [this.catchUp, this.outbox, this.listing, this.marking, this.pushing, this.notifications, this.open, this.thread]) one?.stop();
-    this.writing.forget();
+    for (const one of [this.writing, this.unsent]) one.forget();
   }
 
   /** Call a function after each change; return what stops it. */
@@ -153,8 +154,7 @@ export class Chat {
   showThread(message) {
     this.hideThread();
     const { key, kind, id } = this.open;
-    const about = { key, kind, id, me: this.me, parent: message.id };
-    this.thread = new History((path) => this.api.ask("GET", path), `/messages/${message.id}/thread`, about, () => this.changed());
+    this.thread = new History((path) => this.api.ask("GET", path), `/messages/${message.id}/thread`, { key, kind, id, me: this.me, parent: message.id }, () => this.changed());
     this.thread.load();
     this.changed();
   }
@@ -268,8 +268,7 @@ export class Chat {
 
   #received(message) {
     const key = conversationOf(message, this.me);
-    const id = Number(message.id);
-    if (id <= (this.reported.get(key) ?? 0) || message.deliveredAt) return;
+    if (Number(message.id) <= (this.reported.get(key) ?? 0) || message.deliveredAt) return;
     this.received.set(key, message);
     clearTimeout(this.reporting);
     this.reporting = setTimeout(() => this.#report(), DELIVERED_AFTER_MS);

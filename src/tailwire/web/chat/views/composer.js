@@ -8,11 +8,16 @@ const MOST_CHARACTERS = 10_000;
 const MOST_BYTES = 100 * 1024 * 1024;
 
 export function Composer({ chat, parent, label }) {
-  const [text, setText] = useState("");
+  const { key } = chat.open;
+  const [text, setShown] = useState(() => chat.unsent.of(key, parent));
   const [problem, setProblem] = useState("");
   const [over, setOver] = useState(false);
   const [field, picker] = [useRef(null), useRef(null)];
 
+  const setText = (written) => {
+    chat.unsent.keep(written, key, parent);
+    setShown(written);
+  };
   const wrote = ({ target }) => {
     setText(target.value);
     setProblem("");
