@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chromium.browser import Browser
-from chromium.chat_stage import CONNECTED, WORDS, chat_stage, press, write
+from chromium.chat_stage import CONNECTED, WORDS, chat_stage, choose, press, write
 from chromium.page_stage import until
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
@@ -42,6 +42,27 @@ async def test_message_is_sent_again_after_the_time_that_the_server_asks_for(chr
         assert requests[1] - requests[0] >= 1990
         stored = await stage.ask("GET", "/users/bob/messages", behalf="alice")
         assert [one["data"]["text"] for one in stored] == ["patience"]
+
+
+async def test_text_that_waits_can_be_discarded_and_what_a_gateway_refuses_blocks_nothing(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice", "Bob")
+        failing = [{"status": 503, "body": "<html>Bad gateway</html>", "headers": {"retry-after": "300"}}]
+        await tab.run(INTERCEPT, method="POST", end="/messages", answers=failing)
+        await write(tab, "never mind")
+        await press(tab, "Discard")
+        await tab.wait_for("!document.querySelector('.is-pending')")
+        await tab.do("reload")
+        await tab.wait_for(CONNECTED)
+        await choose(tab, "Bob")
+        refusing = [{"status": 413, "body": "<html>Too large</html>"}]
+        await tab.run(INTERCEPT, method="POST", end="/messages", answers=refusing)
+        await write(tab, "too large")
+        await tab.wait_for("document.querySelector('.is-failed')?.innerText.includes('status 413')")
+        await write(tab, "goes on")
+        await tab.wait_for(f"{WORDS}.at(-1) === 'goes on'")
+        stored = await stage.ask("GET", "/users/bob/messages", behalf="alice")
+        assert [one["data"]["text"] for one in stored] == ["goes on"]
 
 
 async def test_list_and_history_are_read_again_after_a_failure(chromium: Browser, tmp_path):

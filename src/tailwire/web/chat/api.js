@@ -9,9 +9,13 @@ export class Refused extends Error {
     Object.assign(this, { code, details, status, wait });
   }
 
-  /** Whether the same request may succeed later: the server was not reached, is busy, or failed. */
+  /**
+   * Whether the same request may succeed later: the server was not reached, is busy, or failed; also if a gateway says so
+   * in its place, or answers something else. What a gateway refuses it refuses again: a body that is too large for it.
+   */
   get passing() {
-    return !this.code || this.status === 429 || this.status >= 500;
+    if (this.status === 408 || this.status === 429 || this.status >= 500) return true;
+    return !this.code && this.status < 400;
   }
 }
 
@@ -24,14 +28,18 @@ export function parsed(text) {
   }
 }
 
+const foreign = (status) => `A proxy or firewall answered in place of the chat server (status ${status}). Ask those who operate it.`;
+
 function outcome(status, text, retryAfter) {
   const told = parsed(text);
   if (status >= 200 && status < 300) {
-    if (told === undefined) throw new Refused("", `The answer (${status}) is not JSON.`, "", status);
+    if (told?.data === undefined) throw new Refused("", foreign(status), "", status);
     return told;
   }
-  const { code = "", message = "", details } = told?.error ?? {};
-  throw new Refused(String(code), String(message), details, status, Math.min(300, Number(retryAfter) || 0));
+  const wait = Math.min(300, Number(retryAfter) || 0);
+  const { code, message = "", details } = told?.error ?? {};
+  if (typeof code !== "string" || !code) throw new Refused("", foreign(status), "", status, wait);
+  throw new Refused(code, String(message), details, status, wait);
 }
 
 /** Return a query string of the values that are set. */
@@ -73,7 +81,7 @@ export class Api {
     try {
       return await fetched(method, `../v3${path}`, this.headers, body);
     } catch (error) {
-      if (error.status === 401) this.onRejected(error);
+      if (error.status === 401 && error.code) this.onRejected(error);
       throw error;
     }
   }
@@ -96,7 +104,7 @@ export class Api {
         try {
           resolve(outcome(sending.status, sending.responseText, sending.getResponseHeader("retry-after")).data);
         } catch (error) {
-          if (error.status === 401) this.onRejected(error);
+          if (error.status === 401 && error.code) this.onRejected(error);
           reject(error);
         }
       };

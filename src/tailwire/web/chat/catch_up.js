@@ -21,7 +21,8 @@ export class CatchUp {
    */
   constructor(get, told) {
     Object.assign(this, { get, told, position: null, held: null, seen: new Set(), hole: 0 });
-    this.reading = new Repeated(() => this.#read(), (error) => this.#refused(error));
+    // Only the server's own answer ends it: nothing live is shown before what was missed.
+    this.reading = new Repeated(() => this.#read(), (error) => this.#refused(error), (error) => error.passing || !error.code);
   }
 
   /** Begin, because a connection is there. Live frames are held until the end. */

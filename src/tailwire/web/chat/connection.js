@@ -117,7 +117,7 @@ export class Connection {
       if (!this.pass) this.pass = await this.newPass();
     } catch (error) {
       if (epoch !== this.epoch) return;
-      if (error.status === 401) this.#drop("token rejected", "refused");
+      if (error.status === 401 && error.code) this.#drop("token rejected", "refused");
       else this.#lost("no pass", error.wait);
       if (error instanceof Refused) return;
       throw error;

@@ -34,14 +34,15 @@ export class Outbox {
     this.#next();
   }
 
-  /** Forget one that is not being sent; cancel the upload of a file. */
+  /** Forget one; cancel the upload of a file. A text whose request is under way, or was not answered, may be sent all the same. */
   remove(muid) {
-    const entry = this.entries.find((one) => one.muid === muid);
-    if (this.busy?.muid === muid) {
-      if (!entry?.file) return;
-      this.busy.cancel.abort();
-    }
+    if (this.busy?.muid === muid) this.busy.cancel.abort();
     this.#drop(muid);
+  }
+
+  /** Whether an attempt has failed, and what waits is tried again. */
+  get stuck() {
+    return this.failures > 0;
   }
 
   /** Drop all of it, because the person logs out. */

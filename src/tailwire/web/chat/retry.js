@@ -12,11 +12,11 @@ export function backoff(failures, chance = Math.random()) {
 
 /**
  * Runs a task until it succeeds: asked for again while it runs, it runs once more. A failure that may pass is repeated
- * after a wait; any other one is given to `onRefused`.
+ * after a wait; any other one is given to `onRefused`. `passing(error)`: whether a failure may pass.
  */
 export class Repeated {
-  constructor(task, onRefused = () => {}) {
-    Object.assign(this, { task, onRefused, running: false, wanted: false, failures: 0, timer: 0, stopped: false });
+  constructor(task, onRefused = () => {}, passing = (error) => error.passing) {
+    Object.assign(this, { task, onRefused, passing, running: false, wanted: false, failures: 0, timer: 0, stopped: false });
   }
 
   /** Run the task soon; at once, if it only waits for its next attempt. */
@@ -39,7 +39,7 @@ export class Repeated {
       this.failures = 0;
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      if (error.passing && !this.stopped) {
+      if (this.passing(error) && !this.stopped) {
         this.failures += 1;
         this.timer = setTimeout(() => this.run(), 1000 * Math.max(error.wait, backoff(this.failures)));
       } else {

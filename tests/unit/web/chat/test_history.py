@@ -213,7 +213,7 @@ def test_jump_that_comes_after_returning_to_the_newest_messages_does_nothing(tmp
     assert shown == {"jumped": False, "ids": list(range(251, 301))}
 
 
-def test_of_two_jumps_the_later_one_is_shown(tmp_path):
+def test_later_one_of_two_jumps_is_shown(tmp_path):
     shown = run(
         tmp_path,
         """

@@ -146,6 +146,6 @@ export function Pending({ chat, entry }) {
         <button class="button" onClick=${() => chat.outbox.retry(entry.muid)}>${say("tryAgain")}</button>
         <button class="button" onClick=${() => chat.outbox.remove(entry.muid)}>${say("discard")}</button>`
     : html`<span class="faint">${entry.part ? say("sendingPart", { part: percent(entry.part) }) : say("waiting")}</span>
-        ${entry.file ? html`<button class="button" onClick=${() => chat.outbox.remove(entry.muid)}>${say("cancel")}</button>` : null}`}</footer>
+        ${entry.file || chat.outbox.stuck ? html`<button class="button" onClick=${() => chat.outbox.remove(entry.muid)}>${entry.file ? say("cancel") : say("discard")}</button>` : null}`}</footer>
   </article>`;
 }
