@@ -21,7 +21,7 @@ console.log(JSON.stringify((await (async () => {
 
 
 def run(folder: Path, page: str, imports: str, code: str) -> Any:
-    """Run code beside the modules of a page, and return what it returns.
+    """Run code next to the modules of a page, and return what it returns.
 
     Args:
         folder: an empty folder, for a copy of the modules.

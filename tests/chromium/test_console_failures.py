@@ -17,6 +17,8 @@ from chromium.test_console import (
     PAGES,
     ROWS,
     SIGN_IN,
+    confirm,
+    open_row,
     press,
     receiver,
     search,
@@ -97,6 +99,43 @@ async def test_each_page_returns_to_signing_in_by_itself_when_its_key_is_revoked
                 await tab.wait_for(SIGN_IN, deadline=30)
                 await tab.wait_for("document.body.innerText.includes('session has ended')")
                 assert not await tab.evaluate("document.querySelector('table, .tile, dialog')"), tab.name
+
+
+async def test_signing_out_that_fails_is_reported_and_can_be_tried_again(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("settings")
+        await tab.set_online(False)
+        await press(tab, "Sign out")
+        await tab.wait_for(f"{ALERT}?.innerText.includes('does not answer')")
+        assert await violations(tab) == []
+        await tab.run("location.hash = '#/keys'")
+        await tab.wait_for("document.querySelectorAll('main [role=alert]').length === 1")
+        await press(tab, "Sign out")
+        await tab.wait_for("document.querySelectorAll('main [role=alert]').length === 2")
+        await tab.set_online(True)
+        await press(tab, "Try again", ALERT)
+        await tab.wait_for(SIGN_IN)
+
+
+async def test_changes_succeed_after_the_browser_signed_in_again_in_another_tab(chromium: Browser, tmp_path):
+    async with console_stage(chromium, tmp_path) as stage:
+        await fill(stage)
+        tab = await stage.open("users")
+        link = (await stage.link()).partition("#")[2]
+        signed_in = """await fetch("session", { method: "POST", headers: { "content-type": "application/json" },
+          body: JSON.stringify({ link }) })"""
+        assert await tab.evaluate(f"({signed_in}).status", link=link) == 200
+        await search(tab, "yuki t")
+        await tab.wait_for(f"{ROWS} === 1")
+        await open_row(tab, "Yuki Tanaka")
+        await confirm(tab, "Deactivate")
+        await tab.wait_for("document.querySelector('main').innerText.includes('deactivated')")
+        link = (await stage.link()).partition("#")[2]
+        assert await tab.evaluate(f"({signed_in}).status", link=link) == 200
+        await press(tab, "Sign out")
+        await tab.wait_for(SIGN_IN)
+        await tab.do("reload")
+        await tab.wait_for(f"document.body.dataset.ready && {SIGN_IN}")
 
 
 async def test_late_rows_do_not_replace_those_of_a_later_search(chromium: Browser, tmp_path):

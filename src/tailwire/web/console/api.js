@@ -35,8 +35,20 @@ async function ask(method, path, body) {
   throw new Refused(code, message, details);
 }
 
+// Signed in again in another tab, the browser has another session, whose token this page does not know. What the server
+// refused for that was not done.
+async function askAgain(method, path, body) {
+  try {
+    return await ask(method, path, body);
+  } catch (error) {
+    const before = token;
+    if (error.code !== "ERR_CONSOLE_ORIGIN" || !await session() || token === before) throw error;
+    return await ask(method, path, body);
+  }
+}
+
 /** Return the whole response of an operation of the API. */
-export const request = (method, path, body) => ask(method, `api${path}`, body);
+export const request = (method, path, body) => askAgain(method, `api${path}`, body);
 
 /** Return the `data` of a response. */
 export const get = async (path) => (await request("GET", path)).data;
@@ -61,6 +73,6 @@ export async function session(link) {
 
 /** End the session. */
 export async function signOut() {
-  await ask("DELETE", "session");
+  await askAgain("DELETE", "session");
   token = "";
 }

@@ -73,9 +73,15 @@ function Menu({ name, open, onChosen }) {
 function Frame({ onSignOut }) {
   const [{ name, rest }, setPage] = useState(pageInAddress);
   const [open, setOpen] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const leave = async () => {
+    setProblem(null);
+    setProblem(await onSignOut());
+  };
   useEffect(() => {
     const changed = () => {
       setPage(pageInAddress());
+      setProblem(null);
       document.querySelector("main")?.focus({ preventScroll: true });
       scrollTo(0, 0);
     };
@@ -96,10 +102,10 @@ function Frame({ onSignOut }) {
         <${Status} />
         <span class="space"></span>
         <${Theme} name=${THEME} say=${say} />
-        <button class="button is-quiet" onClick=${onSignOut}>${say("signOut")}</button>
+        <button class="button is-quiet" onClick=${leave}>${say("signOut")}</button>
       </header>
       <${Menu} name=${name} open=${open} onChosen=${() => setOpen(false)} />
-      <main id="content" tabindex="-1" key=${name}><${Page} rest=${rest} /></main>
+      <main id="content" tabindex="-1" key=${name}>${problem ? html`<${Failure} error=${problem} again=${leave} />` : null}<${Page} rest=${rest} /></main>
     </div>`;
 }
 
@@ -126,15 +132,17 @@ function App({ first, problem: firstProblem }) {
       unsubscribe();
     };
   }, []);
+  /** Sign out. Return why it failed, if the session has not ended. */
   const leave = async () => {
     try {
       await signOut();
       setProblem(null);
-      setSignedIn(false);
     } catch (error) {
+      if (error.code !== "ERR_CONSOLE_SESSION") return error;
       setProblem(error);
-      setSignedIn(error.code !== "ERR_CONSOLE_SESSION");
     }
+    setSignedIn(false);
+    return null;
   };
   return signedIn ? html`<${Frame} onSignOut=${leave} />` : html`<${SignIn} problem=${problem} />`;
 }
