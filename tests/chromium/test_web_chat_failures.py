@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chromium.browser import Browser
-from chromium.chat_stage import CONNECTED, WORDS, chat_stage, choose, press, write
+from chromium.chat_stage import CONNECTED, WORDS, chat_stage, choose, log_in, press, write
 from chromium.page_stage import until
 
 pytestmark = [pytest.mark.gui, pytest.mark.timeout(240)]
@@ -123,6 +123,41 @@ async def test_late_receipt_marks_nothing_as_read_that_came_while_the_page_was_h
         assert await unread() == "1"
         await tab.set_visible(True)
         await until(none_unread)
+
+
+async def test_two_clicks_at_once_log_in_one_user(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.blank()
+        buttons = "[...document.querySelectorAll('.demo-users button')]"
+        await tab.wait_for(f"{buttons}.length > 1")
+        names = await tab.evaluate(f"{buttons}.map((one) => one.innerText.trim().split('\\n').at(-1))")
+        await tab.run(f"for (const one of {buttons}) one.click()")
+        await tab.wait_for(CONNECTED)
+        assert await tab.evaluate("document.querySelector('.me strong').innerText") == names[0]
+        connected = await stage.ask("GET", "/connections")
+        assert [one["uid"] for one in connected] == [names[0].lower()]
+
+
+async def test_late_refusal_of_an_earlier_login_does_not_end_the_current_one(chromium: Browser, tmp_path):
+    async with chat_stage(chromium, tmp_path) as stage:
+        tab = await stage.open("alice")
+        await tab.run("""
+            const real = window.fetch;
+            window.fetch = async (path, options) => {
+              if (!/conversations/.test(path)) return real(path, options);
+              window.fetch = real;
+              await new Promise((go) => { window.letGo = go; });
+              return new Response('{"error":{"code":"ERR_UNAUTHORISED","message":"no"}}', { status: 401 });
+            };""")
+        await stage.say("carol", "alice", "are you there?")
+        await tab.wait_for("Boolean(window.letGo)")
+        await press(tab, "Log out")
+        await log_in(tab, "bob")
+        await tab.run("window.letGo()")
+        await tab.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        assert await tab.evaluate("document.querySelector('.me strong')?.innerText") == "Bob"
+        await tab.do("reload")
+        await tab.wait_for(CONNECTED)
 
 
 async def test_error_is_visible_on_a_phone_that_shows_the_list_of_conversations(chromium: Browser, tmp_path):

@@ -1,6 +1,6 @@
 // The web chat: logging in, and which chat is shown.
 
-import { html, render, useEffect, useState } from "./shared/html.js";
+import { html, render, useEffect, useRef, useState } from "./shared/html.js";
 import { applyTheme } from "./shared/parts.js";
 import { Api, own, Refused } from "./api.js";
 import { Chat } from "./chat.js";
@@ -35,8 +35,11 @@ function App({ about }) {
   const [chat, setChat] = useState(null);
   const [problem, setProblem] = useState(null);
   const [restoring, setRestoring] = useState(Boolean(sessionStorage.getItem(TOKEN)));
+  const [busy, setBusy] = useState(false);
+  const current = useRef(null);  // the login that is under way or whose chat is shown: an earlier one ends nothing
 
   const end = (why) => {
+    current.current = null;
     sessionStorage.removeItem(TOKEN);
     setProblem(why);
     setChat((running) => {
@@ -45,13 +48,18 @@ function App({ about }) {
     });
   };
   const logIn = async (findToken) => {
+    if (current.current) return;  // one at a time, also for clicks before the form is drawn as busy
+    const login = current.current = {};
+    const onRejected = (error) => current.current === login && end(new Refused(error.code, say("loggedOut"), error.message, 401));
+    setBusy(true);
+    setProblem(null);
     try {
-      setProblem(null);
-      const started = await begin(about.appId, await findToken(), (error) => end(new Refused(error.code, say("loggedOut"), error.message, 401)));
-      setChat(started);
+      setChat(await begin(about.appId, await findToken(), onRejected));
     } catch (error) {
+      if (current.current === login) current.current = null;
       setProblem(error);
     }
+    setBusy(false);
   };
   const logOut = async () => {
     const revoke = async () => {
@@ -79,7 +87,7 @@ function App({ about }) {
   if (chat) return html`<${Frame} chat=${chat} onLogOut=${logOut} />`;
   if (restoring) return html`<main class="sign-in"><p role="status">${say("status_connecting")}</p></main>`;
   const again = problem?.passing && sessionStorage.getItem(TOKEN) ? restore : null;
-  return html`<${LogIn} about=${about} problem=${problem} again=${again}
+  return html`<${LogIn} about=${about} problem=${problem} again=${again} busy=${busy}
     onToken=${(token) => logIn(async () => token)}
     onDemoUser=${(uid) => logIn(async () => (await own("POST", "login", { uid })).authToken)} />`;
 }

@@ -5,7 +5,7 @@ import { Coded } from "../shared/parts.js";
 import { Face, Failure, Text } from "../parts.js";
 import { say } from "../words.js";
 
-export function LogIn({ about, problem, again, onToken, onDemoUser }) {
+export function LogIn({ about, problem, again, busy, onToken, onDemoUser }) {
   const [token, setToken] = useState("");
   const demo = about?.demoUsers ?? [];
   const submit = (event) => {
@@ -17,14 +17,14 @@ export function LogIn({ about, problem, again, onToken, onDemoUser }) {
     <h1>${say("title")}</h1>
     ${problem ? html`<${Failure} error=${problem} again=${again} />` : null}
     ${demo.length ? html`<p>${say("demoLogin")}</p>
-      <ul class="demo-users">${demo.map((user) => html`<li key=${user.uid}><button class="button" onClick=${() => onDemoUser(user.uid)}>
+      <ul class="demo-users">${demo.map((user) => html`<li key=${user.uid}><button class="button" disabled=${busy} onClick=${() => onDemoUser(user.uid)}>
         <${Face} name=${user.name} /><${Text}>${user.name}<//></button></li>`)}</ul>` : null}
     ${about ? html`<form class="token" onSubmit=${submit}>
       <h2>${say("tokenLogin")}</h2>
       <label><span>${say("token")}</span>
         <input type="password" autocomplete="off" value=${token} maxlength="8192" dir="ltr" onInput=${(event) => setToken(event.target.value)} aria-describedby="token-hint" /></label>
       <p class="faint" id="token-hint"><${Coded}>${say("tokenHint")}<//></p>
-      <button class="button is-plain is-strong" disabled=${!token.trim()}>${say("login")}</button>
+      <button class="button is-plain is-strong" disabled=${busy || !token.trim()}>${say("login")}</button>
     </form>` : null}
   </div></main>`;
 }
