@@ -115,6 +115,7 @@ async def _runs(text: str, folder: Path) -> None:
         if "tailwire serve" not in text:  # else the block has a server of its own
             (folder / ".tailwire").symlink_to(server.data)
         (folder / "backup").mkdir()
+        (folder / "tailwire.toml").touch()
         for part, command in BEFORE.items():
             if part in text:
                 text = f"{command}\n{text}"
@@ -129,6 +130,7 @@ async def _runs(text: str, folder: Path) -> None:
             ("9001", str(free_port())),
             ("/var/lib/tailwire", str(data)),
             ("/backup", str(folder / "backup")),
+            ("/etc/tailwire.toml", str(folder / "tailwire.toml")),
         ):
             text = text.replace(there, here)
         process = await asyncio.create_subprocess_exec(

@@ -106,6 +106,21 @@ async def test_backup_of_a_running_server_is_restored_with_a_new_name_and_later_
     assert texts(postgres, postgres_url) == ["one", "two"]
 
 
+async def test_database_that_only_a_file_of_settings_names_is_backed_up_and_restored(
+    folder, postgres, postgres_url, tmp_path, monkeypatch
+):
+    await send(postgres_url, "one")
+    monkeypatch.delenv("TAILWIRE_DATABASE")
+    config = tmp_path / "tailwire.toml"
+    config.write_text(f'database = "{postgres_url}"\n')
+    code, output = in_thread(folder.run, "backup", str(folder.backup), "--config", str(config))
+    assert (code, (folder.backup / "tailwire.dump").is_file()) == (0, True), output
+    await send(postgres_url, "two")
+    code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace", "--config", str(config))
+    assert code == 0, output
+    assert texts(postgres, postgres_url) == ["one"]
+
+
 async def test_backup_is_restored_to_an_empty_database_by_a_user_without_rights_beyond_it(
     folder, postgres, postgres_url, monkeypatch
 ):

@@ -18,7 +18,7 @@ def back_up_or_restore(args: argparse.Namespace) -> int:
         The exit code: 0; 1 if the command was refused or failed; 2 for an invalid setting.
     """
     try:
-        settings = load({"data": args.data})
+        settings = load({"data": args.data}, file=args.config)
         run = _run_on_postgres if on_postgres(settings) else _run_on_sqlite
         print(run(args, settings, Path(settings.data) / "uploads", Path(args.folder)))
         if args.command == "backup" and settings.uploads:

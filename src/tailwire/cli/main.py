@@ -134,7 +134,7 @@ def _add_backups(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     restore = commands.add_parser("restore", help="restore a backup, while no server runs")
     for command in (backup, restore):
         command.add_argument("folder", metavar="DIR", help="folder of the backup")
-        command.add_argument("--data", metavar="DIR", help=_DATA_HELP)
+        _add_place(command)
     restore.add_argument("--replace", action="store_true", help="move existing files to another folder first")
     migrate = commands.add_parser("migrate", help="move the database from SQLite to PostgreSQL")
     migrate.add_argument("--data", metavar="DIR", help=_DATA_HELP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import logging
 import os
@@ -9,12 +10,17 @@ import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tailwire.cli.main import main, parser_for
 from tailwire.server.config import Settings
+from tailwire.server.ports.world import World
 from tailwire.server.setting_sources import meanings
+from tailwire.server.store.sqlite.moved import mark_moved, mark_path
+from tailwire.server.store.sqlite.store import SqliteStore
+from tailwire.testing.new_database import put_new_database
 
 
 def test_version_is_printed_by_the_command_and_the_module(capsys):
@@ -137,3 +143,42 @@ def test_full_output_device_does_not_replace_the_exit_code():
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, stdout=full, stderr=subprocess.DEVNULL, env=environment, check=False)
     assert done.returncode == 1
+
+
+def make_database(path: Path) -> None:
+    """Create the database of a server that has run once."""
+    put_new_database(path)
+
+    async def start_once() -> None:
+        await (await SqliteStore.open(path, World(), serving=True)).close()
+
+    asyncio.run(start_once())
+
+
+def test_backup_and_restore_of_a_moved_database_are_refused(tmp_path, capsys):
+    data = tmp_path / "data"
+    make_database(data / "tailwire.db")
+    assert main(["backup", str(tmp_path / "before"), "--data", str(data)]) == 0
+    mark_moved(data / "tailwire.db")
+    (data / "uploads").mkdir()
+    assert main(["backup", str(tmp_path / "after"), "--data", str(data)]) == 1
+    assert "was moved to PostgreSQL" in capsys.readouterr().err
+    assert not (tmp_path / "after").exists()
+    assert main(["restore", str(tmp_path / "before"), "--data", str(data), "--replace"]) == 1
+    assert "was moved to PostgreSQL" in capsys.readouterr().err
+    assert mark_path(data / "tailwire.db").exists()
+    assert (data / "uploads").is_dir()
+    assert not list(data.glob("before-restore-*"))
+
+
+def test_backup_and_restore_read_the_settings_from_a_file(tmp_path, capsys):
+    make_database(tmp_path / "elsewhere" / "chat.db")
+    config = tmp_path / "tailwire.toml"
+    config.write_text(f'database = "sqlite:///{tmp_path}/elsewhere/chat.db"\nuploads = "s3://bucket/chat"\n')
+    arguments = ["--data", str(tmp_path / "data"), "--config", str(config)]
+    assert main(["backup", str(tmp_path / "backup"), *arguments]) == 0
+    assert "The files in s3://bucket/chat are not included" in capsys.readouterr().out
+    assert main(["restore", str(tmp_path / "backup"), *arguments, "--replace"]) == 0
+    assert list((tmp_path / "elsewhere").glob("before-restore-*"))
+    assert main(["backup", str(tmp_path / "again"), "--config", str(tmp_path / "missing.toml")]) == 2
+    assert "missing.toml" in capsys.readouterr().err

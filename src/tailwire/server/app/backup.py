@@ -17,7 +17,7 @@ from tailwire.server.store.sqlite.lock import ServerLock
 
 DATABASE_NAME = "tailwire.db"
 UPLOADS_NAME = "uploads"
-DATABASE_SUFFIXES = ("", "-wal", "-shm", moved.MOVED_SUFFIX)
+DATABASE_SUFFIXES = ("", "-wal", "-shm")
 
 
 class BackupRefused(OSError):
@@ -37,8 +37,10 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
     Raises:
         BackupRefused: if the target exists, or there is no database.
+        DatabaseMoved: if the database was moved to PostgreSQL.
         OSError: if a file cannot be read or written, or the copy is damaged.
     """
+    moved.refuse_if_moved(database)
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}: give the --data folder of the server")
     partial = new_partial(target)
@@ -112,6 +114,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
         BackupRefused: if `source` is not a backup, files exist and `replace` is False, or the uploads are a mount
             point.
         DatabaseInUse: if a server runs on the database.
+        DatabaseMoved: if the database was moved to PostgreSQL.
         OSError: if a file cannot be read or written, or the backup is damaged.
     """
     copy = source / DATABASE_NAME
@@ -121,8 +124,10 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
     lock = ServerLock(database)
     try:
         lock.write_holder(f"`tailwire restore`, pid {os.getpid()}")
+        moved.refuse_if_moved(database)
         check(copy)
         uploads = without_link(uploads)
+        private_files.make_folder(uploads.parent)
         existing = [uploads] if uploads.exists() else []
         existing += [
             path for suffix in DATABASE_SUFFIXES if (path := database.with_name(database.name + suffix)).exists()

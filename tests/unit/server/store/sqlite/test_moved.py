@@ -42,10 +42,13 @@ async def test_command_that_opened_the_file_before_the_move_writes_nothing_after
         await command.close()
 
 
-async def test_backup_that_is_restored_over_a_moved_file_can_be_used(tmp_path: Path):
+async def test_backup_is_restored_over_a_moved_file_when_its_mark_was_removed(tmp_path: Path):
     path, uploads = tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads"
     await (await SqliteStore.open(path, World(), serving=True)).close()
     backup(path, uploads, tmp_path / "backup")
     mark_moved(path)
+    with pytest.raises(DatabaseMoved, match="remove"):
+        restore(tmp_path / "backup", path, uploads, replace=True)
+    mark_path(path).unlink()
     restore(tmp_path / "backup", path, uploads, replace=True)
     await (await SqliteStore.open(path, World(), serving=True)).close()
