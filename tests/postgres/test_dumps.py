@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from file_sizes import files_limited_to
 from postgres.writing import draft
 from servers.postgres import PostgresServer, binaries, name_of
 from tailwire.cli.main import main
@@ -204,8 +205,26 @@ async def test_uploads_are_replaced_with_the_database_or_not_at_all(folder, post
     monkeypatch.setattr(dumps, "load", fail)
     code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
     assert (code, "psql failed" in output) == (1, True), output
+    (aside,) = folder.data.glob("before-restore-*")
+    assert [path.name for path in aside.iterdir()] == ["tailwire.dump"]
+    assert f"A backup of the database from before is in {aside}" in output
+    assert not list(folder.data.glob("*.partial"))
     assert texts(postgres, postgres_url) == ["one", "two"]
     assert {f.name for f in folder.uploads.iterdir()} == {"photo", "later"}
+
+
+async def test_failed_backup_or_restore_leaves_nothing_on_the_disk(folder, postgres, postgres_url):
+    await send(postgres_url, "one")
+    with files_limited_to(10_000):
+        code, output = in_thread(folder.run, "backup", str(folder.backup))
+    assert (code, "pg_dump" in output) == (1, True), output
+    assert [path.name for path in folder.backup.parent.iterdir()] == ["data"]
+    assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
+    with files_limited_to(10_000):
+        code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, "pg_dump" in output) == (1, True), output
+    assert [path.name for path in folder.data.iterdir()] == ["uploads"]
+    assert texts(postgres, postgres_url) == ["one"]
 
 
 def test_folder_without_a_backup_and_a_missing_program_are_named(folder, tmp_path, monkeypatch):

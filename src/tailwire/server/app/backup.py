@@ -8,12 +8,13 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from tailwire.server import private_files
 from tailwire.server.store.sqlite import moved
 from tailwire.server.store.sqlite.lock import ServerLock
+from tailwire.server.telemetry.logs import log
 
 DATABASE_NAME = "tailwire.db"
 UPLOADS_NAME = "uploads"
@@ -43,45 +44,51 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
     moved.refuse_if_moved(database)
     if not database.is_file():
         raise BackupRefused(f"there is no database at {database}: give the --data folder of the server")
-    partial = new_partial(target)
-    copy = partial / DATABASE_NAME
-    try:
-        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=30)) as c:
-            c.execute("VACUUM INTO ?", (str(copy),))
-    except sqlite3.Error as e:
-        raise OSError(f"{database} cannot be copied: {e}") from e
-    copy.chmod(0o600)
-    check(copy)
-    return finish(copy, uploads, target)
+    with new_backup(target) as partial:
+        copy = partial / DATABASE_NAME
+        try:
+            with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True, timeout=30)) as c:
+                c.execute("VACUUM INTO ?", (str(copy),))
+        except sqlite3.Error as e:
+            raise OSError(f"{database} cannot be copied: {e}") from e
+        copy.chmod(0o600)
+        check(copy)
+        return add_uploads(copy, uploads)
 
 
-def new_partial(target: Path) -> Path:
-    """Create an empty folder `TARGET.partial`, in which a backup is made before it is renamed, and return its path.
+@contextmanager
+def new_backup(target: Path) -> Iterator[Path]:
+    """Create a folder `TARGET.partial`, in which a backup is made, and rename it to `target` when the body is done.
 
-    If an interrupted backup has left such a folder, it is removed first.
+    If the body fails, the folder is removed. If a killed backup has left such a folder, it is removed first.
+
+    Yields:
+        The path of the folder, which is empty.
 
     Raises:
         BackupRefused: if `target` exists.
-        OSError: if the folder cannot be made.
+        OSError: if the folder cannot be made or renamed.
     """
     if target.exists():
         raise BackupRefused(
             f"{target} already exists: name a folder that does not exist, such as one named after the date"
         )
-    partial = target.with_name(target.name + ".partial")
+    partial = partial_of(target)
     if partial.exists():
         shutil.rmtree(partial)
     partial.mkdir(mode=0o700, parents=True)
-    return partial
+    with removed_on_failure(partial):
+        yield partial
+        partial.rename(target)
+    private_files.sync_folder(target.parent)
 
 
-def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
-    """Complete a backup: copy the uploads into the folder from `new_partial`, and rename that folder to `target`.
+def add_uploads(copy: Path, uploads: Path) -> tuple[int, int]:
+    """Complete a backup: copy the uploads into the folder of `new_backup`, and flush the copy of the database to disk.
 
     Args:
         copy: the copy or dump of the database, in that folder.
         uploads: the folder of the server's uploads; it may be missing.
-        target: the final path of the backup.
 
     Returns:
         The size of the copy in bytes, and the number of uploaded files.
@@ -90,10 +97,25 @@ def finish(copy: Path, uploads: Path, target: Path) -> tuple[int, int]:
         OSError: if a file cannot be read or written.
     """
     sync(copy)
-    size, count = copy.stat().st_size, copy_files(uploads, copy.parent / UPLOADS_NAME)
-    copy.parent.rename(target)
-    private_files.sync_folder(target.parent)
-    return size, count
+    return copy.stat().st_size, copy_files(uploads, copy.parent / UPLOADS_NAME)
+
+
+@contextmanager
+def removed_on_failure(*paths: Path) -> Iterator[None]:
+    """Remove files, and folders with their content, if the body fails. Those that are missing are ignored.
+
+    What cannot be removed stays: the error of the body is raised, not that of the clean-up.
+    """
+    try:
+        yield
+    except BaseException:
+        for path in paths:
+            with suppress(OSError):
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+        raise
 
 
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tuple[Path, ...]:
@@ -134,26 +156,29 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
         ]
         if existing and not replace:
             raise BackupRefused(f"{existing[0]} already exists: --replace moves existing files to another folder first")
-        fresh = database.with_name(database.name + ".partial")
-        shutil.copyfile(copy, fresh)
-        fresh.chmod(0o600)
-        sync(fresh)
-        files = copy_next_to(source / UPLOADS_NAME, uploads)
-        return _replace(existing, [(files, uploads), (fresh, database)])
+        fresh, files = partial_of(database), partial_of(uploads)
+        with removed_on_failure(fresh, files):
+            shutil.copyfile(copy, fresh)
+            fresh.chmod(0o600)
+            sync(fresh)
+            copy_anew(source / UPLOADS_NAME, files)
+            return _replace(existing, [(files, uploads), (fresh, database)])
     finally:
         lock.release()
 
 
 def _replace(existing: list[Path], new: list[tuple[Path, Path]]) -> tuple[Path, ...]:
-    folders = list(dict.fromkeys(path.parent for path in existing))
-    asides = {folder: make_aside(folder) for folder in folders}
+    asides: dict[Path, Path] = {}
     try:
+        for path in existing:
+            if path.parent not in asides:
+                asides[path.parent] = make_aside(path.parent)
         with renamed([*((path, asides[path.parent] / path.name) for path in existing), *new]):
             for folder in {target.parent for _, target in new}:
                 private_files.sync_folder(folder)
     except BaseException:
         for aside in asides.values():
-            aside.rmdir()
+            remove_if_empty(aside)
         raise
     return tuple(asides.values())
 
@@ -166,6 +191,8 @@ def without_link(uploads: Path) -> Path:
 @contextmanager
 def renamed(moves: Iterable[tuple[Path, Path]]) -> Iterator[None]:
     """Rename files and folders, each within its file system; and back, if one cannot be renamed or the body fails.
+
+    One that cannot be renamed back is logged, and the others are.
 
     Args:
         moves: pairs of the present and the new path, in the order in which they are renamed.
@@ -182,7 +209,10 @@ def renamed(moves: Iterable[tuple[Path, Path]]) -> Iterator[None]:
         yield
     except BaseException:
         for present, new in reversed(done):
-            new.rename(present)
+            try:
+                new.rename(present)
+            except OSError as e:
+                log.error("%s is still at %s: it cannot be renamed back: %s", present, new, e)
         raise
 
 
@@ -228,17 +258,26 @@ def make_aside(folder: Path) -> Path:
             return aside
 
 
-def copy_next_to(source: Path, uploads: Path) -> Path:
-    """Copy uploaded files to a new folder `UPLOADS.partial`, from which they can be renamed, and return its path.
+def remove_if_empty(aside: Path) -> None:
+    """Remove a folder of `make_aside`, unless something is in it."""
+    with suppress(OSError):
+        aside.rmdir()
+
+
+def partial_of(path: Path) -> Path:
+    """Return the path at which the contents of a file or folder are made, before they are renamed to it."""
+    return path.with_name(path.name + ".partial")
+
+
+def copy_anew(source: Path, partial: Path) -> None:
+    """Copy uploaded files into a new folder. If a killed restore has left such a folder, it is removed first.
 
     Raises:
         OSError: if a file cannot be read or written.
     """
-    partial = uploads.with_name(uploads.name + ".partial")
     if partial.exists():
         shutil.rmtree(partial)
     copy_files(source, partial)
-    return partial
 
 
 def copy_files(source: Path, target: Path) -> int:

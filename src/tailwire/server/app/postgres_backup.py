@@ -10,10 +10,13 @@ from tailwire.server import private_files
 from tailwire.server.app.backup import (
     UPLOADS_NAME,
     BackupRefused,
-    copy_next_to,
-    finish,
+    add_uploads,
+    copy_anew,
     make_aside,
-    new_partial,
+    new_backup,
+    partial_of,
+    remove_if_empty,
+    removed_on_failure,
     renamed,
     without_link,
 )
@@ -46,18 +49,19 @@ def back_up(url: str, uploads: Path, target: Path) -> tuple[int, int]:
         BackupRefused: if the target exists.
         OSError: if a file cannot be read or written, `pg_dump` is missing or fails, or the dump is damaged.
     """
-    copy = new_partial(target) / DUMP_NAME
-    private_files.create(copy)
-    dumps.dump(url, copy)
-    return finish(copy, uploads, target)
+    with new_backup(target) as partial:
+        copy = partial / DUMP_NAME
+        private_files.create(copy)
+        dumps.dump(url, copy)
+        return add_uploads(copy, uploads)
 
 
 def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored:
     """Restore a backup to a PostgreSQL database and the uploads. No server may use them.
 
-    The contents of the database are replaced in one transaction. If that fails, the uploads are as before. The store
-    gets a new name, and continues with ids far above those that it has assigned before, so that clients notice that it
-    was restored.
+    The contents of the database are replaced in one transaction. If that fails, the uploads are as before, and the
+    error names the folder with the backup of the existing database. The store gets a new name, and continues with ids
+    far above those that it has assigned before, so that clients notice that it was restored.
 
     Args:
         replace: True to back up existing contents to a new folder next to the uploads first; False to refuse if there
@@ -82,17 +86,39 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
                     "the database or the uploads have contents already: --replace backs them up to another folder first"
                 )
             aside = make_aside(uploads.parent)
-        moves = [(copy_next_to(source / UPLOADS_NAME, uploads), uploads)]
-        if aside is not None and uploads.exists():
-            moves.insert(0, (uploads, aside / UPLOADS_NAME))
-        with renamed(moves):
-            if aside is not None and highest is not None:
-                private_files.create(aside / DUMP_NAME)
-                dumps.dump(url, aside / DUMP_NAME)
-            dumps.load(url, file)
+        try:
+            _replace(source, url, uploads, aside, dumped=highest is not None)
+        except BaseException:
+            if aside is not None:
+                remove_if_empty(aside)
+            raise
         ids_after = asyncio.run(_begin_new_start(url, highest or 0))
         private_files.sync_folder(uploads.parent)
         return Restored(aside, ids_after)
+
+
+def _replace(source: Path, url: str, uploads: Path, aside: Path | None, *, dumped: bool) -> None:
+    partial = partial_of(uploads)
+    with removed_on_failure(partial):
+        copy_anew(source / UPLOADS_NAME, partial)
+        moves = [(partial, uploads)]
+        if aside is not None and uploads.exists():
+            moves.insert(0, (uploads, aside / UPLOADS_NAME))
+        with renamed(moves):
+            if aside is not None and dumped:
+                with removed_on_failure(aside / DUMP_NAME):
+                    private_files.create(aside / DUMP_NAME)
+                    dumps.dump(url, aside / DUMP_NAME)
+            _load(url, source / DUMP_NAME, aside if dumped else None)
+
+
+def _load(url: str, file: Path, aside: Path | None) -> None:
+    try:
+        dumps.load(url, file)
+    except OSError as e:
+        # A connection that breaks at the end of the transaction does not tell whether it was committed: keep the dump.
+        kept = f"\nA backup of the database from before is in {aside}" if aside is not None else ""
+        raise OSError(f"{e}{kept}") from e
 
 
 async def _begin_new_start(url: str, highest: int) -> int:

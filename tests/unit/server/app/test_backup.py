@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tailwire.server.app.backup import BackupRefused, backup, make_aside, restore
+from file_sizes import files_limited_to
+from tailwire.server.app.backup import BackupRefused, backup, make_aside, renamed, restore
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -215,3 +216,50 @@ async def test_failed_restore_moves_the_existing_files_back(tmp_path, renames):
     kept = before.keys() - {"tailwire.db.lock"}  # it names its holder
     assert {name: after.get(name) for name in kept} == {name: before[name] for name in kept}
     assert list(tmp_path.rglob("before-restore-*")) == []
+
+
+MB = 1_000_000
+
+
+def write_upload(uploads: Path, size: int) -> None:
+    """Write an uploaded file of a size."""
+    uploads.mkdir(exist_ok=True)
+    with (uploads / "film").open("wb") as file:
+        file.truncate(size)
+
+
+@pytest.mark.parametrize("limit", [50_000, 4 * MB])  # less than the database, and less than the uploaded file
+async def test_failed_backup_leaves_nothing_on_the_disk(tmp_path, limit):
+    store = await open_store(tmp_path / "data")
+    await store.close()
+    write_upload(tmp_path / "data" / "uploads", 5 * MB)
+    with files_limited_to(limit), pytest.raises(OSError):
+        backup(tmp_path / "data" / "tailwire.db", tmp_path / "data" / "uploads", tmp_path / "backup")
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("limit", [50_000, 4 * MB])
+async def test_failed_restore_leaves_nothing_on_the_disk(tmp_path, limit):
+    target, database, uploads = await backed_up(tmp_path)
+    write_upload(target / "uploads", 5 * MB)
+    before = {path.name for path in database.parent.iterdir()}
+    with files_limited_to(limit), pytest.raises(OSError):
+        restore(target, database, uploads, replace=True)
+    assert {path.name for path in database.parent.iterdir()} == before
+    assert messages(tmp_path / "data") == [1]
+
+
+def test_file_that_cannot_be_renamed_back_hides_no_error_and_keeps_no_others_away(tmp_path, caplog):
+    for name in ("first", "second", "third"):
+        (tmp_path / name).write_text(name)
+    moves = [(tmp_path / name, tmp_path / f"new {name}") for name in ("first", "second", "third")]
+
+    def be_interrupted() -> None:
+        with renamed(moves):
+            (tmp_path / "new second").unlink()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        be_interrupted()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "third"]
+    assert f"{tmp_path / 'second'} is still at {tmp_path / 'new second'}" in caplog.text
