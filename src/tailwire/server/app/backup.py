@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -58,28 +59,32 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
 
 @contextmanager
 def new_backup(target: Path) -> Iterator[Path]:
-    """Create a folder `TARGET.partial`, in which a backup is made, and rename it to `target` when the body is done.
+    """Create a folder `TARGET.….partial`, in which a backup is made, and rename it to `target` when the body is done.
 
-    If the body fails, the folder is removed. If a killed backup has left such a folder, it is removed first.
+    Each backup has a folder of its own, so that two to the same target do not disturb each other: the first one gets
+    the name. If the body fails, the folder is removed.
 
     Yields:
         The path of the folder, which is empty.
 
     Raises:
-        BackupRefused: if `target` exists.
+        BackupRefused: if `target` exists, also if another backup has made it meanwhile.
         OSError: if the folder cannot be made or renamed.
     """
     if target.exists():
         raise BackupRefused(
             f"{target} already exists: name a folder that does not exist, such as one named after the date"
         )
-    partial = partial_of(target)
-    if partial.exists():
-        shutil.rmtree(partial)
-    partial.mkdir(mode=0o700, parents=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f"{target.name}.", suffix=".partial", dir=target.parent))
     with removed_on_failure(partial):
         yield partial
-        partial.rename(target)
+        try:
+            partial.rename(target)
+        except OSError as e:
+            if not target.exists():
+                raise
+            raise BackupRefused(f"{target} was made by another backup meanwhile: only one is kept, that one") from e
     private_files.sync_folder(target.parent)
 
 
@@ -297,6 +302,8 @@ def copy_files(source: Path, target: Path) -> int:
             try:
                 shutil.copy2(file, target / file.name)
             except FileNotFoundError:
+                if file.exists():
+                    raise  # the target is gone
                 continue  # deleted meanwhile
             sync(target / file.name)
             count += 1

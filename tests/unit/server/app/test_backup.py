@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from file_sizes import files_limited_to
-from tailwire.server.app.backup import BackupRefused, backup, make_aside, renamed, restore
+from tailwire.server.app.backup import BackupRefused, backup, copy_files, make_aside, new_backup, renamed, restore
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -263,3 +264,42 @@ def test_file_that_cannot_be_renamed_back_hides_no_error_and_keeps_no_others_awa
         be_interrupted()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "third"]
     assert f"{tmp_path / 'second'} is still at {tmp_path / 'new second'}" in caplog.text
+
+
+def test_first_of_two_backups_to_one_folder_that_is_done_is_kept_whole(tmp_path):
+    target = tmp_path / "backup"
+
+    def make_two() -> None:
+        with new_backup(target) as slow:
+            (slow / "file").write_text("slow")
+            with new_backup(target) as quick:
+                (quick / "file").write_text("quick")
+            assert (slow / "file").read_text() == "slow"
+
+    with pytest.raises(BackupRefused, match="another backup"):
+        make_two()
+    assert [path.name for path in tmp_path.iterdir()] == ["backup"]
+    assert (target / "file").read_text() == "quick"
+
+
+def test_upload_that_is_deleted_meanwhile_is_left_out_but_a_target_that_is_gone_is_an_error(tmp_path, monkeypatch):
+    copy, gone = shutil.copy2, []
+
+    def lose(source: Path, target: Path) -> None:
+        if source.name == "b":
+            for path in gone:
+                path.rename(tmp_path / "elsewhere")
+        copy(source, target)
+
+    monkeypatch.setattr(shutil, "copy2", lose)
+    source = tmp_path / "uploads"
+    source.mkdir()
+    for name in "abc":
+        (source / name).write_text(name)
+    gone.append(tmp_path / "first")
+    with pytest.raises(FileNotFoundError):
+        copy_files(source, tmp_path / "first")
+    shutil.rmtree(tmp_path / "elsewhere")
+    gone[:] = [source / "b"]
+    assert copy_files(source, tmp_path / "second") == 2
+    assert sorted(content(tmp_path / "second")) == ["a", "c"]
