@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tailwire.server import private_files
 from tailwire.server.store.sqlite import moved
-from tailwire.server.store.sqlite.lock import ServerLock
+from tailwire.server.store.sqlite.lock import ServerLock, holder_of
 from tailwire.server.telemetry.logs import log
 
 DATABASE_NAME = "tailwire.db"
@@ -126,8 +126,9 @@ def removed_on_failure(*paths: Path) -> Iterator[None]:
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tuple[Path, ...]:
     """Restore a backup to the SQLite database and the uploads of a server that is not running.
 
-    If it fails, the existing files are where they were. The file `*.ids` next to the database, which records the
-    highest id that was assigned, is kept, so that the server does not assign an id twice.
+    The backup may also be a copy of the files of a stopped server, with a log `tailwire.db-wal`, whose messages are
+    restored too. If the restore fails, the existing files are where they were. The file `*.ids` next to the database,
+    which records the highest id that was assigned, is kept, so that the server does not assign an id twice.
 
     Args:
         replace: True to move an existing database and existing uploads to a new folder next to each; False to refuse
@@ -147,12 +148,13 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
     copy = source / DATABASE_NAME
     if not copy.is_file():
         raise BackupRefused(f"{source} is not a backup: it has no {DATABASE_NAME}")
+    if user := holder_of(copy):
+        raise BackupRefused(f"{source} is not a backup: {user} uses it. Make one with `tailwire backup`")
     private_files.make_folder(database.parent)
     lock = ServerLock(database)
     try:
         lock.write_holder(f"`tailwire restore`, pid {os.getpid()}")
         moved.refuse_if_moved(database)
-        check(copy)
         uploads = without_link(uploads)
         private_files.make_folder(uploads.parent)
         existing = [uploads] if uploads.exists() else []
@@ -163,13 +165,42 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
             raise BackupRefused(f"{existing[0]} already exists: --replace moves existing files to another folder first")
         fresh, files = partial_of(database), partial_of(uploads)
         with removed_on_failure(fresh, files):
-            shutil.copyfile(copy, fresh)
-            fresh.chmod(0o600)
-            sync(fresh)
+            _copy_database(copy, fresh)
+            check(fresh, copy)
             copy_anew(source / UPLOADS_NAME, files)
             return _replace(existing, [(files, uploads), (fresh, database)])
     finally:
         lock.release()
+
+
+def _copy_database(database: Path, fresh: Path) -> None:
+    # A log next to the database has what was committed last: apply it to the copy, which nobody else uses.
+    log_file, fresh_log = _log_of(database), _log_of(fresh)
+    with_log = log_file.is_file() and log_file.stat().st_size > 0
+    fresh_log.unlink(missing_ok=True)  # of a restore that was killed
+    private_files.create(fresh)
+    shutil.copyfile(database, fresh)
+    if with_log:
+        with removed_on_failure(fresh_log, fresh.with_name(fresh.name + "-shm")):
+            private_files.create(fresh_log)
+            shutil.copyfile(log_file, fresh_log)
+            _apply_log(fresh, log_file)
+    sync(fresh)
+
+
+def _log_of(database: Path) -> Path:
+    return database.with_name(database.name + "-wal")
+
+
+def _apply_log(database: Path, original: Path) -> None:
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=rw", uri=True)) as c:
+            ((busy, _, _),) = c.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            ((mode,),) = c.execute("PRAGMA journal_mode = DELETE")  # removes the log
+    except sqlite3.Error as e:
+        raise OSError(f"{original} cannot be applied to its database: {e}") from e
+    if busy or mode != "delete":
+        raise OSError(f"{original} cannot be applied: another process has {database} open")
 
 
 def _replace(existing: list[Path], new: list[tuple[Path, Path]]) -> tuple[Path, ...]:
@@ -233,8 +264,12 @@ def _rename(present: Path, new: Path) -> None:
         ) from e
 
 
-def check(database: Path) -> None:
+def check(database: Path, original: Path | None = None) -> None:
     """Check that a SQLite file, which nobody writes to, is undamaged and is the database of a server.
+
+    Args:
+        database: the file.
+        original: the file that it was copied from, to be named in an error.
 
     Raises:
         OSError: if it is not; the message says why.
@@ -246,7 +281,7 @@ def check(database: Path) -> None:
     except sqlite3.Error as e:
         result = str(e)
     if result != "ok":
-        raise OSError(f"{database} is damaged: {result}")
+        raise OSError(f"{original or database} is damaged: {result}")
 
 
 def make_aside(folder: Path) -> Path:

@@ -303,3 +303,32 @@ def test_upload_that_is_deleted_meanwhile_is_left_out_but_a_target_that_is_gone_
     gone[:] = [source / "b"]
     assert copy_files(source, tmp_path / "second") == 2
     assert sorted(content(tmp_path / "second")) == ["a", "c"]
+
+
+async def test_messages_in_the_log_of_a_killed_server_are_restored_too(tmp_path):
+    data, killed = tmp_path / "data", tmp_path / "killed"
+    store = await open_store(data)
+    sent = [await send(store) for _ in range(3)]
+    shutil.copytree(data, killed)  # as a killed server leaves its files
+    assert (killed / "tailwire.db-wal").stat().st_size > 0
+    await store.close()
+    before = content(killed)
+    other = tmp_path / "other"
+    shutil.copytree(killed, other)
+    (aside,) = restore(killed, other / "tailwire.db", other / "uploads", replace=True)
+    assert messages(other) == sent
+    assert (aside / "tailwire.db-wal").stat().st_size > 0
+    restore(aside, data / "tailwire.db", data / "uploads", replace=True)
+    assert messages(data) == sent
+    assert content(killed) == before
+    assert not list(tmp_path.rglob("*.partial*"))
+    assert (data / "tailwire.db").stat().st_mode & 0o777 == 0o600
+
+
+async def test_data_folder_of_a_running_server_is_not_restored_from(tmp_path):
+    store = await open_store(tmp_path / "running")
+    await send(store)
+    with pytest.raises(BackupRefused, match="tailwire backup"):
+        restore(tmp_path / "running", tmp_path / "new" / "tailwire.db", tmp_path / "new" / "uploads", replace=False)
+    await store.close()
+    assert not (tmp_path / "new").exists()
