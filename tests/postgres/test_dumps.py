@@ -213,6 +213,19 @@ async def test_uploads_are_replaced_with_the_database_or_not_at_all(folder, post
     assert {f.name for f in folder.uploads.iterdir()} == {"photo", "later"}
 
 
+async def test_backup_of_a_newer_version_replaces_nothing(folder, postgres, postgres_url):
+    await send(postgres_url, "one")
+    known = postgres.sql("SELECT version_num FROM alembic_version", name_of(postgres_url)).strip()
+    postgres.sql("UPDATE alembic_version SET version_num = '9999'", name_of(postgres_url))
+    assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
+    postgres.sql(f"UPDATE alembic_version SET version_num = '{known}'", name_of(postgres_url))
+    await send(postgres_url, "two")
+    code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert (code, "newer version" in output, "9999" in output) == (1, True, True), output
+    assert texts(postgres, postgres_url) == ["one", "two"]
+    assert [path.name for path in folder.data.iterdir()] == ["uploads"]
+
+
 async def test_failed_backup_or_restore_leaves_nothing_on_the_disk(folder, postgres, postgres_url):
     await send(postgres_url, "one")
     with files_limited_to(10_000):

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from tailwire.server import private_files
+from tailwire.server.store.migrate import revisions
 from tailwire.server.store.sqlite import moved
 from tailwire.server.store.sqlite.lock import ServerLock, holder_of
 from tailwire.server.telemetry.logs import log
@@ -139,8 +140,8 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
         none if there were no files.
 
     Raises:
-        BackupRefused: if `source` is not a backup, files exist and `replace` is False, or the uploads are a mount
-            point.
+        BackupRefused: if `source` is not a backup or that of a newer version, files exist and `replace` is False, or
+            the uploads are a mount point.
         DatabaseInUse: if a server runs on the database.
         DatabaseMoved: if the database was moved to PostgreSQL.
         OSError: if a file cannot be read or written, or the backup is damaged.
@@ -167,6 +168,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
         with removed_on_failure(fresh, files):
             _copy_database(copy, fresh)
             check(fresh, copy)
+            refuse_newer(source, _schema_version(fresh))
             copy_anew(source / UPLOADS_NAME, files)
             return _replace(existing, [(files, uploads), (fresh, database)])
     finally:
@@ -282,6 +284,35 @@ def check(database: Path, original: Path | None = None) -> None:
         result = str(e)
     if result != "ok":
         raise OSError(f"{original or database} is damaged: {result}")
+
+
+def _schema_version(database: Path) -> str:
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as c:
+            found = c.execute("SELECT version_num FROM alembic_version").fetchone()
+    except sqlite3.Error:
+        found = None
+    return str(found[0]) if found else ""
+
+
+def refuse_newer(source: Path, version: str) -> None:
+    """Raise `BackupRefused` if a backup has a schema that this version does not know, and cannot upgrade.
+
+    Args:
+        source: the folder of the backup.
+        version: the version of its schema; "" if it has none.
+
+    Raises:
+        BackupRefused: this version does not know the schema.
+    """
+    known = revisions()
+    if not version:
+        raise BackupRefused(f"{source} is not a backup: its database has no schema version")
+    if version not in known:
+        raise BackupRefused(
+            f"{source} was made by a newer version: its database has schema version {version}, this version of tailwire"
+            f" knows up to {known[-1]}. Install that version, and restore with it. Nothing was changed"
+        )
 
 
 def make_aside(folder: Path) -> Path:

@@ -15,6 +15,7 @@ from tailwire.server.app.backup import (
     make_aside,
     new_backup,
     partial_of,
+    refuse_newer,
     remove_if_empty,
     removed_on_failure,
     renamed,
@@ -68,8 +69,8 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
             are any.
 
     Raises:
-        BackupRefused: if `source` is not a backup, there are contents and `replace` is False, or the uploads are a
-            mount point.
+        BackupRefused: if `source` is not a backup or that of a newer version, there are contents and `replace` is
+            False, or the uploads are a mount point.
         OSError: if a server uses the database, a file cannot be read or written, or the backup is damaged.
     """
     file = source / DUMP_NAME
@@ -79,6 +80,7 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
     private_files.make_folder(uploads.parent)
     with dumps.without_servers(url) as highest:
         dumps.check(file)
+        refuse_newer(source, dumps.schema_version(file))
         aside: Path | None = None
         if highest is not None or uploads.exists():
             if not replace:

@@ -332,3 +332,14 @@ async def test_data_folder_of_a_running_server_is_not_restored_from(tmp_path):
         restore(tmp_path / "running", tmp_path / "new" / "tailwire.db", tmp_path / "new" / "uploads", replace=False)
     await store.close()
     assert not (tmp_path / "new").exists()
+
+
+async def test_backup_of_a_newer_version_replaces_nothing(tmp_path):
+    target, database, uploads = await changed_since_backup(tmp_path)
+    with closing(sqlite3.connect(target / "tailwire.db")) as c, c:
+        c.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = {path.name for path in database.parent.iterdir()}
+    with pytest.raises(BackupRefused, match=r"newer version.*9999"):
+        restore(target, database, uploads, replace=True)
+    assert {path.name for path in database.parent.iterdir()} == before
+    assert messages(tmp_path / "data") == [1, 2]

@@ -74,6 +74,17 @@ def check(file: Path) -> None:
     _run_program("", "pg_restore", f"--file={os.devnull}", str(file))
 
 
+def schema_version(file: Path) -> str:
+    """Return the version of the schema in a dump, a revision such as `0022`; "" if there is none.
+
+    Raises:
+        ProgramFailed: the dump is damaged, or `pg_restore` is missing.
+    """
+    rows = _run_program("", "pg_restore", "--data-only", "--table=alembic_version", "--file=-", str(file))
+    found = re.search(r"^COPY \S+ \(version_num\) FROM stdin;\n(\S+)\n", rows, re.MULTILINE)
+    return found[1] if found and found[1] != r"\." else ""
+
+
 @contextmanager
 def without_servers(url: str) -> Iterator[int | None]:
     """Make sure that no server uses a database within the context.
