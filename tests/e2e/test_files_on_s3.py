@@ -182,7 +182,7 @@ async def test_doctor_refuses_a_service_that_does_not_enforce_the_policies_of_fo
     assert capsys.readouterr().out.count("  ok  ") == 6
 
 
-async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp_path):
+async def test_backup_says_that_it_does_not_include_the_bucket_and_fails_without_its_name(s3: S3Server, tmp_path):
     environment = variables(s3.create_bucket())
     async with PreparedServer(tmp_path, environment, "--demo-users") as server, Sender(server) as alice:
         assert (await alice.send("a.txt", b"hello")).status_code == 200
@@ -190,8 +190,8 @@ async def test_backup_says_that_it_does_not_include_the_bucket(s3: S3Server, tmp
     assert code == 0, output
     assert f"The files in {environment['TAILWIRE_UPLOADS']} are not included" in output
     code, output = await run("backup", str(tmp_path / "again"), "--data", str(server.data))
-    assert code == 0, output
-    assert "not included" not in output
+    assert (code, "--config" in output) == (1, True), output  # as if a file of settings named the bucket
+    assert not (tmp_path / "again").exists()
 
 
 async def test_two_servers_share_a_bucket_and_a_killed_one_leaves_no_file_after_its_restart(s3: S3Server, tmp_path):

@@ -14,6 +14,7 @@ from file_sizes import files_limited_to
 from postgres.writing import draft
 from servers.postgres import PostgresServer, binaries, name_of
 from tailwire.cli.main import main
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.presence import LocalPresence
 from tailwire.server.ports.records import UserRow
 from tailwire.server.ports.world import World
@@ -224,6 +225,18 @@ async def test_backup_of_a_newer_version_replaces_nothing(folder, postgres, post
     assert (code, "newer version" in output, "9999" in output) == (1, True, True), output
     assert texts(postgres, postgres_url) == ["one", "two"]
     assert [path.name for path in folder.data.iterdir()] == ["uploads"]
+
+
+async def test_backup_fails_if_the_database_names_uploads_and_there_are_none(folder, postgres_url):
+    store = await PostgresStore.open(postgres_url, World())
+    await store.files.add(FileRow("f" * 40, "alice", "photo.jpg", "image/jpeg", 7, created_at=1))
+    await store.close()
+    (folder.uploads / "photo").rename(folder.data / "photo")
+    code, output = in_thread(folder.run, "backup", str(folder.backup))
+    assert (code, "the database names 1" in output) == (1, True), output
+    assert not folder.backup.exists()
+    (folder.data / "photo").rename(folder.uploads / "photo")
+    assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
 
 
 async def test_failed_backup_or_restore_leaves_nothing_on_the_disk(folder, postgres, postgres_url):

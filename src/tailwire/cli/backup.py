@@ -34,7 +34,9 @@ def back_up_or_restore(args: argparse.Namespace) -> int:
 
 def _run_on_sqlite(args: argparse.Namespace, settings: Settings, uploads: Path, folder: Path) -> str:
     if args.command == "backup":
-        return _backed_up_text(folder, *backup(database_path(settings), uploads, folder))
+        return _backed_up_text(
+            folder, *backup(database_path(settings), uploads, folder, in_folder=not settings.uploads)
+        )
     return _restored_text(folder, restore(folder, database_path(settings), uploads, replace=args.replace))
 
 
@@ -42,7 +44,9 @@ def _run_on_postgres(args: argparse.Namespace, settings: Settings, uploads: Path
     from tailwire.server.app import postgres_backup  # needs packages that only `tailwire[postgres]` installs
 
     if args.command == "backup":
-        return _backed_up_text(folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder))
+        return _backed_up_text(
+            folder, *postgres_backup.back_up(postgres_url(settings), uploads, folder, in_folder=not settings.uploads)
+        )
     done = postgres_backup.restore(folder, postgres_url(settings), uploads, replace=args.replace)
     return f"{_restored_text(folder, (done.aside,) if done.aside else ())}; ids continue after {done.ids_after}"
 

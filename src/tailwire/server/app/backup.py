@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sqlite3
 import tempfile
-import time
-from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from tailwire.server import private_files
+from tailwire.server.app.backup_files import (
+    BackupRefused,
+    copy_anew,
+    copy_files,
+    make_aside,
+    partial_of,
+    remove_if_empty,
+    removed_on_failure,
+    renamed,
+    sync,
+    without_link,
+)
 from tailwire.server.store.migrate import revisions
+from tailwire.server.store.sql.files import STORED_FILES_SQL
 from tailwire.server.store.sqlite import moved
 from tailwire.server.store.sqlite.lock import ServerLock, holder_of
-from tailwire.server.telemetry.logs import log
 
 DATABASE_NAME = "tailwire.db"
 UPLOADS_NAME = "uploads"
 DATABASE_SUFFIXES = ("", "-wal", "-shm")
 
 
-class BackupRefused(OSError):
-    """A backup or restore was refused before it changed anything. The message says why, and what to do."""
+class UploadsMissing(OSError):
+    """A backup was not made, because there are no uploaded files although the database names some."""
 
 
-def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
+def backup(database: Path, uploads: Path, target: Path, *, in_folder: bool = True) -> tuple[int, int]:
     """Copy a SQLite database and the uploads into a new folder, which appears only when it is complete and verified.
 
     The database is copied in one read transaction (`VACUUM INTO`), so that the copy is consistent while a server
@@ -35,13 +45,17 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
     deleted meanwhile. The keys of the data folder (`signing.key`, `webhooks.key`, `keys.json`) are not copied: with a
     backup one can read the messages, but not act as a user.
 
+    Args:
+        in_folder: whether the server stores uploads in the folder, which then must have files if the database names
+            any; False if it stores them in a bucket.
+
     Returns:
         The size of the database in bytes, and the number of uploaded files.
 
     Raises:
         BackupRefused: if the target exists, or there is no database.
         DatabaseMoved: if the database was moved to PostgreSQL.
-        OSError: if a file cannot be read or written, or the copy is damaged.
+        OSError: if a file cannot be read or written, the copy is damaged, or all uploads are missing.
     """
     moved.refuse_if_moved(database)
     if not database.is_file():
@@ -55,7 +69,15 @@ def backup(database: Path, uploads: Path, target: Path) -> tuple[int, int]:
             raise OSError(f"{database} cannot be copied: {e}") from e
         copy.chmod(0o600)
         check(copy)
-        return add_uploads(copy, uploads)
+        return add_uploads(copy, uploads, (lambda: _count_of_files(copy)) if in_folder else None)
+
+
+def _count_of_files(database: Path) -> int:
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as c:
+            return int(c.execute(STORED_FILES_SQL).fetchone()[0])
+    except sqlite3.OperationalError:  # a schema from before files had a state
+        return 0
 
 
 @contextmanager
@@ -89,39 +111,29 @@ def new_backup(target: Path) -> Iterator[Path]:
     private_files.sync_folder(target.parent)
 
 
-def add_uploads(copy: Path, uploads: Path) -> tuple[int, int]:
+def add_uploads(copy: Path, uploads: Path, count_named: Callable[[], int] | None) -> tuple[int, int]:
     """Complete a backup: copy the uploads into the folder of `new_backup`, and flush the copy of the database to disk.
 
     Args:
         copy: the copy or dump of the database, in that folder.
         uploads: the folder of the server's uploads; it may be missing.
+        count_named: returns how many files the database names; None if they may be elsewhere. If the folder has none,
+            but the database names some, the folder is taken for the wrong one, or one that is not mounted.
 
     Returns:
         The size of the copy in bytes, and the number of uploaded files.
 
     Raises:
-        OSError: if a file cannot be read or written.
+        OSError: if a file cannot be read or written, or all uploads are missing.
     """
     sync(copy)
-    return copy.stat().st_size, copy_files(uploads, copy.parent / UPLOADS_NAME)
-
-
-@contextmanager
-def removed_on_failure(*paths: Path) -> Iterator[None]:
-    """Remove files, and folders with their content, if the body fails. Those that are missing are ignored.
-
-    What cannot be removed stays: the error of the body is raised, not that of the clean-up.
-    """
-    try:
-        yield
-    except BaseException:
-        for path in paths:
-            with suppress(OSError):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink(missing_ok=True)
-        raise
+    count = copy_files(uploads, copy.parent / UPLOADS_NAME)
+    if not count and count_named is not None and (named := count_named()):
+        raise UploadsMissing(
+            f"{uploads} has no files, but the database names {named}: name the server's folder with --data and its"
+            " settings with --config, and mount the file system of the uploads. No backup was made"
+        )
+    return copy.stat().st_size, count
 
 
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tuple[Path, ...]:
@@ -221,51 +233,6 @@ def _replace(existing: list[Path], new: list[tuple[Path, Path]]) -> tuple[Path, 
     return tuple(asides.values())
 
 
-def without_link(uploads: Path) -> Path:
-    """Return the folder that a path leads to, if it is a symbolic link, so that a restore keeps the link."""
-    return uploads.resolve() if uploads.is_symlink() else uploads
-
-
-@contextmanager
-def renamed(moves: Iterable[tuple[Path, Path]]) -> Iterator[None]:
-    """Rename files and folders, each within its file system; and back, if one cannot be renamed or the body fails.
-
-    One that cannot be renamed back is logged, and the others are.
-
-    Args:
-        moves: pairs of the present and the new path, in the order in which they are renamed.
-
-    Raises:
-        BackupRefused: if a path cannot be renamed because it is a mount point.
-        OSError: if a path cannot be renamed for another reason.
-    """
-    done: list[tuple[Path, Path]] = []
-    try:
-        for present, new in moves:
-            _rename(present, new)
-            done.append((present, new))
-        yield
-    except BaseException:
-        for present, new in reversed(done):
-            try:
-                new.rename(present)
-            except OSError as e:
-                log.error("%s is still at %s: it cannot be renamed back: %s", present, new, e)
-        raise
-
-
-def _rename(present: Path, new: Path) -> None:
-    try:
-        present.rename(new)
-    except OSError as e:
-        if e.errno not in (errno.EBUSY, errno.EXDEV):
-            raise
-        raise BackupRefused(
-            f"{present} cannot be renamed to {new} ({e.strerror}): a mount point cannot be moved. Unmount it, restore, "
-            "and copy the restored files onto it. Nothing was changed"
-        ) from e
-
-
 def check(database: Path, original: Path | None = None) -> None:
     """Check that a SQLite file, which nobody writes to, is undamaged and is the database of a server.
 
@@ -313,73 +280,3 @@ def refuse_newer(source: Path, version: str) -> None:
             f"{source} was made by a newer version: its database has schema version {version}, this version of tailwire"
             f" knows up to {known[-1]}. Install that version, and restore with it. Nothing was changed"
         )
-
-
-def make_aside(folder: Path) -> Path:
-    """Create a folder `before-restore-…` in `folder`, for the files that a restore replaces, and return its path."""
-    name = time.strftime("before-restore-%Y%m%d-%H%M%S")
-    aside, number = folder / name, 1
-    while True:
-        try:
-            aside.mkdir(mode=0o700)
-        except FileExistsError:  # that of another restore in the same second
-            number += 1
-            aside = folder / f"{name}-{number}"
-        else:
-            return aside
-
-
-def remove_if_empty(aside: Path) -> None:
-    """Remove a folder of `make_aside`, unless something is in it."""
-    with suppress(OSError):
-        aside.rmdir()
-
-
-def partial_of(path: Path) -> Path:
-    """Return the path at which the contents of a file or folder are made, before they are renamed to it."""
-    return path.with_name(path.name + ".partial")
-
-
-def copy_anew(source: Path, partial: Path) -> None:
-    """Copy uploaded files into a new folder. If a killed restore has left such a folder, it is removed first.
-
-    Raises:
-        OSError: if a file cannot be read or written.
-    """
-    if partial.exists():
-        shutil.rmtree(partial)
-    copy_files(source, partial)
-
-
-def copy_files(source: Path, target: Path) -> int:
-    """Copy the uploaded files of a folder into a new one and flush them to disk. Return how many were copied.
-
-    Args:
-        source: the folder; if it is missing, the new one stays empty. Files whose names begin with a dot are skipped.
-        target: the folder to create.
-
-    Raises:
-        OSError: if a file cannot be read or written, or `target` exists.
-    """
-    target.mkdir(mode=0o700)
-    count = 0
-    for file in sorted(source.iterdir()) if source.is_dir() else ():
-        if file.is_file() and not file.name.startswith("."):  # others are incomplete, locks, or the folder's mark
-            try:
-                shutil.copy2(file, target / file.name)
-            except FileNotFoundError:
-                if file.exists():
-                    raise  # the target is gone
-                continue  # deleted meanwhile
-            sync(target / file.name)
-            count += 1
-    return count
-
-
-def sync(file: Path) -> None:
-    """Flush a file that was written to disk (`fsync`)."""
-    descriptor = os.open(file, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tailwire.server import private_files
-from tailwire.server.app.backup import (
-    UPLOADS_NAME,
+from tailwire.server.app.backup import UPLOADS_NAME, add_uploads, new_backup, refuse_newer
+from tailwire.server.app.backup_files import (
     BackupRefused,
-    add_uploads,
     copy_anew,
     make_aside,
-    new_backup,
     partial_of,
-    refuse_newer,
     remove_if_empty,
     removed_on_failure,
     renamed,
@@ -40,21 +37,26 @@ class Restored(NamedTuple):
     ids_after: int
 
 
-def back_up(url: str, uploads: Path, target: Path) -> tuple[int, int]:
+def back_up(url: str, uploads: Path, target: Path, *, in_folder: bool = True) -> tuple[int, int]:
     """Dump a database with `pg_dump`, and copy the uploads, into a new folder, even while servers run.
+
+    Args:
+        in_folder: whether the servers store uploads in the folder, which then must have files if the database names
+            any; False if they store them in a bucket.
 
     Returns:
         The size of the dump in bytes, and the number of uploaded files.
 
     Raises:
         BackupRefused: if the target exists.
-        OSError: if a file cannot be read or written, `pg_dump` is missing or fails, or the dump is damaged.
+        OSError: if a file cannot be read or written, `pg_dump` is missing or fails, the dump is damaged, or all uploads
+            are missing.
     """
     with new_backup(target) as partial:
         copy = partial / DUMP_NAME
         private_files.create(copy)
         dumps.dump(url, copy)
-        return add_uploads(copy, uploads)
+        return add_uploads(copy, uploads, (lambda: dumps.count_of_files(url)) if in_folder else None)
 
 
 def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored:

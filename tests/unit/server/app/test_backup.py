@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from file_sizes import files_limited_to
-from tailwire.server.app.backup import BackupRefused, backup, copy_files, make_aside, new_backup, renamed, restore
+from tailwire.server.app.backup import UploadsMissing, backup, new_backup, restore
+from tailwire.server.app.backup_files import BackupRefused, copy_files, make_aside, renamed
+from tailwire.server.ports.file_records import FileRow
 from tailwire.server.ports.records import Draft
 from tailwire.server.ports.world import World
 from tailwire.server.store.sqlite import SqliteStore
@@ -343,3 +345,20 @@ async def test_backup_of_a_newer_version_replaces_nothing(tmp_path):
         restore(target, database, uploads, replace=True)
     assert {path.name for path in database.parent.iterdir()} == before
     assert messages(tmp_path / "data") == [1, 2]
+
+
+async def test_backup_fails_if_the_database_names_uploads_and_there_are_none(tmp_path):
+    data, target = tmp_path / "data", tmp_path / "backup"
+    store = await open_store(data)
+    await store.files.add(FileRow("f" * 40, "alice", "photo.jpg", "image/jpeg", 7, created_at=1))
+    with pytest.raises(UploadsMissing, match="names 1"):
+        backup(data / "tailwire.db", data / "uploads", target)
+    (data / "uploads").mkdir()  # where the file system with the files is not mounted
+    (data / "uploads" / ".folder").write_text("a mark")
+    with pytest.raises(UploadsMissing, match="--data"):
+        backup(data / "tailwire.db", data / "uploads", target)
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+    backup(data / "tailwire.db", data / "uploads", target, in_folder=False)
+    await store.files.condemn(never_used_added_until=2, last_used_until=0, limit=10)
+    backup(data / "tailwire.db", data / "uploads", tmp_path / "later")
+    await store.close()

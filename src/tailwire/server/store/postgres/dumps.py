@@ -15,8 +15,10 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from tailwire.server.store.postgres.connecting import CONNECT_SECONDS, UNUSABLE, Connection, connect_reader
 from tailwire.server.store.postgres.starting import STARTING_LOCK
+from tailwire.server.store.sql.files import STORED_FILES_SQL
 
 CHUNK_BYTES = 1 << 20
+COUNT_SECONDS = 60.0
 OF_RUNNING_PROCESSES = ("processes", "batches", "leases", "presence", "presence_versions")
 """The tables whose rows mean nothing in a copy: they are neither dumped nor loaded."""
 _EXISTS_SQL = "SELECT to_regclass('processes') IS NOT NULL"
@@ -119,6 +121,26 @@ async def _contents(connection: Connection) -> int | None:
     if alive is not None:
         raise DatabaseInUse(f"{alive} uses this PostgreSQL database: stop it first, or wait 10 s if it was killed")
     return int(await connection.fetchval(_HIGHEST_ID_SQL, timeout=CONNECT_SECONDS))
+
+
+def count_of_files(url: str) -> int:
+    """Return how many uploaded files a database names that are not removed.
+
+    Raises:
+        OSError: the database cannot be reached.
+    """
+    return asyncio.run(_count_of_files(url))
+
+
+async def _count_of_files(url: str) -> int:
+    try:
+        connection = await connect_reader(url, COUNT_SECONDS)
+        try:
+            return int(await connection.fetchval(STORED_FILES_SQL, timeout=COUNT_SECONDS))
+        finally:
+            connection.terminate()
+    except UNUSABLE as e:
+        raise OSError(f"the PostgreSQL database cannot be used: {e}") from e
 
 
 def load(url: str, file: Path) -> None:

@@ -15,6 +15,7 @@ NEVER_USED, USED, CONDEMNED, REMOVED = 0, 1, 2, 3
 UNUSED_CONDITION = "used = ? AND unused_since <= ?"
 GONE = (CONDEMNED, 1 << 62)
 """The values of `UNUSED_CONDITION` with which it selects all condemned files: those that are about to be removed."""
+STORED_FILES_SQL = f"SELECT count(*) FROM files WHERE used < {CONDEMNED}"
 UPLOADED_SQL = "SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM files WHERE uid = ? AND created_at > ?"
 _FIRST_SQL = f"SELECT 1 FROM files WHERE {UNUSED_CONDITION}"
 
