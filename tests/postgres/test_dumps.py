@@ -239,6 +239,19 @@ async def test_backup_fails_if_the_database_names_uploads_and_there_are_none(fol
     assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+async def test_files_that_root_restores_belong_to_the_owner_of_the_data_folder(folder, postgres_url):
+    await send(postgres_url, "one")
+    assert in_thread(folder.run, "backup", str(folder.backup))[0] == 0
+    for path in (folder.data, *folder.data.rglob("*")):
+        os.chown(path, 12345, 23456)
+    code, output = in_thread(folder.run, "restore", str(folder.backup), "--replace")
+    assert code == 0, output
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in folder.data.rglob("*")}
+    assert {"tailwire.dump", "uploads", "photo"} <= owners.keys()
+    assert set(owners.values()) == {(12345, 23456)}
+
+
 async def test_failed_backup_or_restore_leaves_nothing_on_the_disk(folder, postgres, postgres_url):
     await send(postgres_url, "one")
     with files_limited_to(10_000):

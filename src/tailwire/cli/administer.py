@@ -72,13 +72,15 @@ async def _administer(args: argparse.Namespace, settings: Settings) -> int:
     hub = Hub(MemoryBroker(), metrics, asyncio.get_running_loop().call_soon, slow_close=0)
     overload = Overload(metrics, asyncio.get_running_loop().time, world.chance, lag=0, most_sends=0)
     try:
-        # No command decrypts secrets, so a dummy key is used. The real one is not read, and not created with the wrong
-        # owner if another user runs the command.
-        sealer = Sealer(bytes(KEY_BYTES))
+        # No command decrypts secrets or signs, so dummy keys are used. The real ones are not read, and not created with
+        # the wrong owner if another user runs the command, or in a folder that is not the server's.
+        sealer, secret = Sealer(bytes(KEY_BYTES)), world.secret(KEY_BYTES)
         presence, pushing = SingleProcessPresence(hub), PushAssembly(settings, store, world, metrics)
         # Without a limit, a new token revokes no others: a running server on SQLite would not learn of it.
         limits = dataclasses.replace(settings, max_tokens=NO_LIMIT)
-        actions = await build(limits, store, hub, world, metrics, overload, sealer, lambda: None, presence, pushing)
+        actions = await build(
+            limits, store, hub, world, metrics, overload, sealer, lambda: None, presence, pushing, secret
+        )  # fmt: skip
     except BaseException:
         await store.close()
         raise

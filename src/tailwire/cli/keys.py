@@ -6,6 +6,7 @@ import argparse
 import sys
 from datetime import UTC, datetime
 
+from tailwire.server import private_files
 from tailwire.server.app import key_file, make_keys, write_keys
 from tailwire.server.app.opening import AnyStore
 from tailwire.server.auth.secrets import fingerprint, key_id
@@ -49,6 +50,7 @@ async def run_keys(args: argparse.Namespace, store: AnyStore, world: World, data
     ended = await store.keys.end_others(new, now + args.grace, now)
     file = key_file(data)
     write_keys(file, keys)
+    private_files.give([file], file.parent)
     ends = f"are valid until {_formatted_time(now + args.grace)}" if args.grace else "are revoked"
     print(f"The {ended} previous keys {ends}. The new keys are in {file}.", file=sys.stderr)
     print("Users stay logged in: their auth tokens do not depend on keys.", file=sys.stderr)

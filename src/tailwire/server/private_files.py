@@ -47,6 +47,25 @@ def write_whole(path: Path, data: bytes) -> None:
     sync_folder(path.parent)
 
 
+def give(paths: Iterable[Path], folder: Path) -> None:
+    """Give files, and folders with their content, to the owner of a folder, if this process runs as root.
+
+    What a command creates can then be read by the server, which runs as another user. Symbolic links are not followed.
+    What cannot be given away, such as on a network file system, is logged.
+    """
+    if os.name != "posix" or os.geteuid() != 0 or folder.stat().st_uid == 0:
+        return
+    owner = folder.stat()
+    for path in paths:
+        try:
+            os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        except OSError as e:
+            log.warning("%s belongs to root, and cannot be given to the owner of %s: %s", path, folder, e)
+            continue
+        if path.is_dir() and not path.is_symlink():
+            give(path.iterdir(), folder)
+
+
 def sync_folder(path: Path) -> None:
     """Flush the directory entries of a folder to disk, so that files created or renamed in it survive a loss of power.
 

@@ -74,6 +74,32 @@ def test_command_that_needs_a_database_does_not_create_it(tmp_path, capsys, comm
     assert not (tmp_path / "nowhere").exists()
 
 
+COMMANDS = (["user", "create", "ann", "Ann"], ["token", "create", "ann"], ["keys"], ["prune", "--older-than", "9d"])
+
+
+def test_commands_create_no_keys_of_the_server(tmp_path, monkeypatch):
+    put_new_database(tmp_path / "tailwire.db")
+    monkeypatch.setenv("TAILWIRE_DATABASE", f"sqlite:///{tmp_path / 'tailwire.db'}")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for command in COMMANDS:
+        assert main(command) == 0
+    assert list((tmp_path / "here").iterdir()) == []  # nor a data folder
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_commands_of_root_leave_no_files_that_the_server_cannot_read(tmp_path):
+    put_new_database(tmp_path / "data" / "tailwire.db")
+    assert main(["user", "create", "bob", "Bob", "--data", str(tmp_path / "data")]) == 0
+    for path in (tmp_path / "data", *(tmp_path / "data").iterdir()):
+        os.chown(path, 12345, 23456)
+    for command in (*COMMANDS, ["keys", "--replace"]):
+        assert main([*command, "--data", str(tmp_path / "data")]) == 0
+    owners = {path.name: path.stat().st_uid for path in (tmp_path / "data").iterdir()}
+    assert "keys.json" in owners
+    assert set(owners.values()) == {12345}
+
+
 @pytest.fixture(autouse=True)
 def _the_log_as_it_was():
     # `serve` configures it with the standard error stream of this test.

@@ -132,11 +132,11 @@ def is_local(settings: Settings) -> bool:
 
 async def build(
     settings: Settings, store: AnyStore, hub: Hub, world: World, metrics: Metrics, overload: Overload,
-    sealer: Sealer, wake_webhooks: Callable[[], None], presence: AnyPresence, pushing: PushAssembly,
+    sealer: Sealer, wake_webhooks: Callable[[], None], presence: AnyPresence, pushing: PushAssembly, secret: str = "",
 ) -> Actions:  # fmt: skip
-    """Return the actions of a server, with the limits of the settings. The caller starts them (`Actions.start`)."""
+    """Return a server's actions, not started (`Actions.start`). `secret` signs; by default, the data folder's key."""
     s, loop = settings, asyncio.get_running_loop()
-    lengths, secret = _lengths(s), signing_key(Path(s.data), world)
+    lengths, secret = _lengths(s), secret or signing_key(Path(s.data), world)
     directory = Directory(store, _online_in(hub, presence), lambda: {*hub.online_users(), *presence.online_elsewhere()})
     services = Services(
         store=store, directory=directory, authorizer=Authorizer(store, directory),

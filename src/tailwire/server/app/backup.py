@@ -139,6 +139,8 @@ def add_uploads(copy: Path, uploads: Path, count_named: Callable[[], int] | None
 def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tuple[Path, ...]:
     """Restore a backup to the SQLite database and the uploads of a server that is not running.
 
+    What is created belongs to the owner of the database's folder, also if root restores it.
+
     The backup may also be a copy of the files of a stopped server, with a log `tailwire.db-wal`, whose messages are
     restored too. If the restore fails, the existing files are where they were. The file `*.ids` next to the database,
     which records the highest id that was assigned, is kept, so that the server does not assign an id twice.
@@ -168,6 +170,7 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
     try:
         lock.write_holder(f"`tailwire restore`, pid {os.getpid()}")
         moved.refuse_if_moved(database)
+        private_files.give([database.with_name(database.name + ".lock")], database.parent)
         uploads = without_link(uploads)
         private_files.make_folder(uploads.parent)
         existing = [uploads] if uploads.exists() else []
@@ -182,7 +185,8 @@ def restore(source: Path, database: Path, uploads: Path, *, replace: bool) -> tu
             check(fresh, copy)
             refuse_newer(source, _schema_version(fresh))
             copy_anew(source / UPLOADS_NAME, files)
-            return _replace(existing, [(files, uploads), (fresh, database)])
+            private_files.give([fresh, files], database.parent)
+            return _replace(existing, [(files, uploads), (fresh, database)], database.parent)
     finally:
         lock.release()
 
@@ -217,12 +221,13 @@ def _apply_log(database: Path, original: Path) -> None:
         raise OSError(f"{original} cannot be applied: another process has {database} open")
 
 
-def _replace(existing: list[Path], new: list[tuple[Path, Path]]) -> tuple[Path, ...]:
+def _replace(existing: list[Path], new: list[tuple[Path, Path]], data: Path) -> tuple[Path, ...]:
     asides: dict[Path, Path] = {}
     try:
         for path in existing:
             if path.parent not in asides:
                 asides[path.parent] = make_aside(path.parent)
+        private_files.give(asides.values(), data)
         with renamed([*((path, asides[path.parent] / path.name) for path in existing), *new]):
             for folder in {target.parent for _, target in new}:
                 private_files.sync_folder(folder)

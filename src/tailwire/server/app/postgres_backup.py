@@ -64,7 +64,8 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
 
     The contents of the database are replaced in one transaction. If that fails, the uploads are as before, and the
     error names the folder with the backup of the existing database. The store gets a new name, and continues with ids
-    far above those that it has assigned before, so that clients notice that it was restored.
+    far above those that it has assigned before, so that clients notice that it was restored. What is created in the
+    data folder belongs to its owner, also if root restores it.
 
     Args:
         replace: True to back up existing contents to a new folder next to the uploads first; False to refuse if there
@@ -78,7 +79,8 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
     file = source / DUMP_NAME
     if not file.is_file():
         raise BackupRefused(f"{source} is not a backup of a PostgreSQL database: it has no {DUMP_NAME}")
-    uploads = without_link(uploads)
+    data, uploads = uploads.parent, without_link(uploads)
+    private_files.make_folder(data)
     private_files.make_folder(uploads.parent)
     with dumps.without_servers(url) as highest:
         dumps.check(file)
@@ -91,7 +93,7 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
                 )
             aside = make_aside(uploads.parent)
         try:
-            _replace(source, url, uploads, aside, dumped=highest is not None)
+            _replace(source, url, uploads, data, aside, dumped=highest is not None)
         except BaseException:
             if aside is not None:
                 remove_if_empty(aside)
@@ -101,10 +103,11 @@ def restore(source: Path, url: str, uploads: Path, *, replace: bool) -> Restored
         return Restored(aside, ids_after)
 
 
-def _replace(source: Path, url: str, uploads: Path, aside: Path | None, *, dumped: bool) -> None:
+def _replace(source: Path, url: str, uploads: Path, data: Path, aside: Path | None, *, dumped: bool) -> None:
     partial = partial_of(uploads)
     with removed_on_failure(partial):
         copy_anew(source / UPLOADS_NAME, partial)
+        private_files.give([partial] if aside is None else [partial, aside], data)
         moves = [(partial, uploads)]
         if aside is not None and uploads.exists():
             moves.insert(0, (uploads, aside / UPLOADS_NAME))
@@ -112,6 +115,7 @@ def _replace(source: Path, url: str, uploads: Path, aside: Path | None, *, dumpe
             if aside is not None and dumped:
                 with removed_on_failure(aside / DUMP_NAME):
                     private_files.create(aside / DUMP_NAME)
+                    private_files.give([aside / DUMP_NAME], data)
                     dumps.dump(url, aside / DUMP_NAME)
             _load(url, source / DUMP_NAME, aside if dumped else None)
 

@@ -327,6 +327,19 @@ async def test_messages_in_the_log_of_a_killed_server_are_restored_too(tmp_path)
     assert (data / "tailwire.db").stat().st_mode & 0o777 == 0o600
 
 
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+async def test_files_that_root_restores_belong_to_the_owner_of_the_data_folder(tmp_path):
+    target, database, uploads = await changed_since_backup(tmp_path)
+    (target / "uploads" / "photo").write_bytes(b"a photo")
+    database.with_name("tailwire.db.lock").unlink()
+    for path in (database.parent, *database.parent.rglob("*")):
+        os.chown(path, 12345, 23456)
+    restore(target, database, uploads, replace=True)
+    owners = {path.name: (path.stat().st_uid, path.stat().st_gid) for path in database.parent.rglob("*")}
+    assert {"tailwire.db", "tailwire.db.lock", "uploads", "photo"} <= owners.keys()
+    assert set(owners.values()) == {(12345, 23456)}
+
+
 async def test_data_folder_of_a_running_server_is_not_restored_from(tmp_path):
     store = await open_store(tmp_path / "running")
     await send(store)
