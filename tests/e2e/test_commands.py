@@ -317,6 +317,9 @@ def test_wire_reports_invalid_arguments(capsys):
     for option, value in (("--rate", "fast"), ("--rate-down", "-1"), ("--queue", "nan"), ("--latency", "1e9")):
         assert main(["wire", "127.0.0.1:1", f"{option}={value}"]) == 2
         assert value in capsys.readouterr().err
+    for arguments in (["a:1", "--port=99999"], ["a:1", "--port=-1"], ["a:1", "--control=65536"], ["a:99999"]):
+        assert main(["wire", *arguments]) == 2
+        assert "must be from 0 to 65535" in capsys.readouterr().err
 
 
 async def test_folder_in_use_can_be_backed_up_but_not_restored_or_served_again(live: LiveStage):

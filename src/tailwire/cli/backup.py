@@ -26,6 +26,9 @@ def back_up_or_restore(args: argparse.Namespace) -> int:
     except BadSetting as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as e:
+        print(f"tailwire: {e.name} is missing; install it with pip install 'tailwire[postgres]'", file=sys.stderr)
+        return 1
     except OSError as e:
         print(f"tailwire: {e}", file=sys.stderr)
         return 1

@@ -34,7 +34,12 @@ def migrate(args: argparse.Namespace) -> int:
         target = load({"data": args.data, "database": args.to})
         if not on_postgres(target):
             raise BadSetting("name the PostgreSQL database with --to, or in TAILWIRE_DATABASE")
-        source = database_path(load({"data": args.data, "database": args.source or ""}))
+        named = load({"data": args.data, "database": args.source or ""})
+        if on_postgres(named):
+            raise BadSetting(
+                "--from names the SQLite database that is moved: sqlite:///FILE. PostgreSQL is named with --to"
+            )
+        source = database_path(named)
         from tailwire.server.app import moving  # needs packages that only `tailwire[postgres]` installs
 
         def report(table: str, rows: int) -> None:

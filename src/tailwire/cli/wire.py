@@ -14,6 +14,8 @@ from tailwire.testing.line.control import Control
 from tailwire.testing.line.proxy import FaultProxy
 from tailwire.testing.line.shape import Shape, read_rate, read_seconds
 
+MAX_PORT = 65_535
+
 
 def wire(args: argparse.Namespace) -> int:
     """Run a proxy between clients and a server that slows down or breaks connections, until a signal stops it.
@@ -27,6 +29,10 @@ def wire(args: argparse.Namespace) -> int:
     if not host or not port.isdecimal():
         print(f"tailwire: {args.target!r} is not HOST:PORT", file=sys.stderr)
         return 2
+    for name, number in (("the port of HOST:PORT", int(port)), ("--port", args.port), ("--control", args.control)):
+        if not 0 <= number <= MAX_PORT:
+            print(f"tailwire: {name} must be from 0 to {MAX_PORT}, not {number}", file=sys.stderr)
+            return 2
     try:
         shape = _shape_of(args)
     except ValueError as e:

@@ -74,6 +74,24 @@ def test_command_that_needs_a_database_does_not_create_it(tmp_path, capsys, comm
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_password_of_the_database_that_cannot_be_moved_is_not_printed(capsys):
+    assert main(["migrate", "--from", "postgresql://ann:s3cret@db/chat", "--to", "postgresql://db/chat"]) == 2
+    output = capsys.readouterr().err
+    assert ("sqlite:///FILE" in output, "s3cret" in output) == (True, False)
+
+
+@pytest.mark.parametrize("command", ["backup", "restore", "migrate"])
+def test_missing_driver_of_postgresql_is_named_with_what_to_install(tmp_path, command):
+    folder = [] if command == "migrate" else [str(tmp_path / "backup")]
+    code = "import sys; sys.modules['asyncpg'] = None; from tailwire.cli.main import run; run(sys.argv[1:])"
+    done = subprocess.run(
+        [sys.executable, "-c", code, command, *folder, "--data", str(tmp_path)],
+        env={**os.environ, "TAILWIRE_DATABASE": "postgresql://db/chat"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "asyncpg is missing; install it with pip install 'tailwire[postgres]'" in done.stderr
+
+
 COMMANDS = (["user", "create", "ann", "Ann"], ["token", "create", "ann"], ["keys"], ["prune", "--older-than", "9d"])
 
 
