@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from tailwire.server.app.backup import backup, restore
+from tailwire.extras import how_to_install
 from tailwire.server.app.opening import database_path, on_postgres, postgres_url
 from tailwire.server.config import BadSetting, Settings, load
 
@@ -27,7 +28,7 @@ def back_up_or_restore(args: argparse.Namespace) -> int:
         print(f"tailwire: {e}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as e:
-        print(f"tailwire: {e.name} is missing; install it with pip install 'tailwire[postgres]'", file=sys.stderr)
+        print(f"tailwire: {e.name} is missing; run {how_to_install('postgres')}", file=sys.stderr)
         return 1
     except OSError as e:
         print(f"tailwire: {e}", file=sys.stderr)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from tailwire.cli.main import main, parser_for
+from tailwire.extras import how_to_install
 from tailwire.server.config import Settings
 from tailwire.server.ports.world import World
 from tailwire.server.setting_sources import meanings
@@ -89,7 +90,7 @@ def test_missing_driver_of_postgresql_is_named_with_what_to_install(tmp_path, co
         env={**os.environ, "TAILWIRE_DATABASE": "postgresql://db/chat"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 1
-    assert "asyncpg is missing; install it with pip install 'tailwire[postgres]'" in done.stderr
+    assert f"asyncpg is missing; run {how_to_install('postgres')}" in done.stderr
 
 
 COMMANDS = (["user", "create", "ann", "Ann"], ["token", "create", "ann"], ["keys"], ["prune", "--older-than", "9d"])
