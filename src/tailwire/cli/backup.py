@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from tailwire.server.app.backup import backup, restore
 from tailwire.extras import how_to_install
+from tailwire.server.app.backup import backup, restore
 from tailwire.server.app.opening import database_path, on_postgres, postgres_url
 from tailwire.server.config import BadSetting, Settings, load
 
