@@ -407,6 +407,25 @@ async def test_change_log_keeps_the_newest_entries_up_to_its_limit(open_store):
     await store.close()
 
 
+async def test_newest_number_is_known_after_all_entries_became_too_old(open_store):
+    clock = Clock()
+    store = await open_store(clock)
+    for n in range(CHANGES_PER_CLEANUP - 1):
+        newest = await store.read_state.clear(key_of("bob", f"user{n}", "user"), "bob", 1, "phone")
+    clock.now += store.change_log.max_age + 1
+    if hasattr(store.change_log, "clean"):  # on PostgreSQL, entries also become old while nothing changes
+        await store.change_log.clean()
+        assert (await store.change_log.forgotten_entries()).number == newest
+    assert await store.change_log.newest_number() == newest
+    await store.close()
+    store = await open_store(clock)
+    assert await store.change_log.newest_number() == newest
+    assert await store.blocks.add("bob", ["carol"], 5) == newest + 1
+    await store.removal.remove_user("bob", with_messages=False)
+    assert await store.change_log.newest_number() == newest + 1
+    await store.close()
+
+
 async def test_removed_user_is_in_no_entry_of_the_change_log(open_store):
     store = await open_store()
     message_id = await say(store, "alice", "bob", "user")
