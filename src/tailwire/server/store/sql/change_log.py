@@ -50,8 +50,8 @@ AND (to_uid = '' OR to_uid = :reader
 OR (uid = :reader AND kind IN ('{ChangeKind.DELIVERED}', '{ChangeKind.READ}'))){{without}}
 ORDER BY number LIMIT :limit"""
 # All entries may have been removed: then the newest number is known only from the row of what was forgotten.
-NEWEST_SQL = """SELECT max(n) FROM (SELECT max(number) AS n FROM change_log UNION ALL SELECT number FROM forgotten_changes
-UNION ALL SELECT highest FROM forgotten_changes) AS given_out"""
+NEWEST_SQL = """SELECT max(n) FROM (SELECT max(number) AS n FROM change_log
+UNION ALL SELECT number FROM forgotten_changes UNION ALL SELECT highest FROM forgotten_changes) AS given_out"""
 KEEP_HIGHEST_SQL = """UPDATE forgotten_changes SET highest = (SELECT max(number) FROM change_log)
 WHERE highest < (SELECT max(number) FROM change_log)"""
 """Stores the highest number. Run this before entries are removed, so that their numbers are not given out again."""

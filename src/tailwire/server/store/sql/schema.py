@@ -247,6 +247,7 @@ participants = Table(
     metadata,
     Column("uid", short_text(100), primary_key=True),
     Column("conversation_id", short_text(210), primary_key=True),
+    Index("participants_by_conversation", "conversation_id"),
 )
 
 # A user's read state in a conversation: delivered and read ids, the last message that they deleted for themselves
@@ -322,6 +323,7 @@ saves = Table(
     Column("uid", short_text(100), primary_key=True),
     Column("message_id", Id, primary_key=True),
     Column("saved_at", BigInteger, nullable=False),
+    Index("saves_by_message", "message_id"),
 )
 
 subscriptions = Table(
@@ -329,6 +331,7 @@ subscriptions = Table(
     metadata,
     Column("uid", short_text(100), primary_key=True),
     Column("message_id", Id, primary_key=True),
+    Index("subscriptions_by_message", "message_id"),
 )
 
 mentions = Table(
