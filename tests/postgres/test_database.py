@@ -331,3 +331,28 @@ def test_migrations_produce_the_schema(postgres, postgres_url):
 
     upgrade(postgres_url)
     assert asyncio.run(compare()) == []
+
+
+async def test_upgraded_database_has_the_functions_and_triggers_of_a_new_one(postgres_url):
+    async def definitions(connection) -> dict[str, str]:
+        functions = await connection.fetch(
+            "SELECT p.proname, pg_get_functiondef(p.oid) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace"
+            " WHERE n.nspname = 'public' AND p.prokind = 'f'"
+        )
+        triggers = await connection.fetch(
+            "SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+        )
+        return dict([*functions, *triggers])
+
+    connection = await asyncpg.connect(postgres_url)
+    new = await definitions(connection)
+    for name in ("tailwire_receipts_1", "tailwire_not_removed_2"):  # as earlier versions of their migrations made them
+        earlier = new[name].replace("BEGIN", "BEGIN\n    -- as it was once", 1)
+        assert earlier != new[name]
+        await connection.execute(earlier)
+    await connection.execute("DROP TRIGGER not_removed ON messages")
+    await connection.execute("UPDATE alembic_version SET version_num = '0022'")
+    assert await definitions(connection) != new
+    await asyncio.to_thread(upgrade, postgres_url)
+    assert await definitions(connection) == new
+    await connection.close()
