@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -27,6 +28,7 @@ from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store import migrate
 from tailwire.server.store.postgres import connecting, webhooks
+from tailwire.server.store.postgres.members import ATTEMPTS_WITH_SAME_COUNT
 from tailwire.server.store.postgres.removal import MESSAGES_PER_STEP
 from tailwire.server.store.postgres.store import PostgresStore
 
@@ -91,6 +93,74 @@ async def test_joins_through_two_stores_are_counted_and_the_limit_holds(postgres
         assert len(set(ids)) == 29
         befores = sorted(stored.predecessor_id for stored in joined)
         assert befores == [0, *sorted(ids)[:-1]]  # each names the one before it
+
+
+def overtaken_by_joins(postgres, url: str) -> Callable[[object], None]:
+    """Return a function to call between a decision and its write: another server lets a user join the group `g`."""
+    numbers = itertools.count()
+
+    def overtake(_: object) -> None:
+        values = f"'g', 'other{next(numbers)}', 'participant', 1, 0"
+        count = "UPDATE groups SET members_count = members_count + 1 WHERE guid = 'g'"
+        postgres.sql(f"INSERT INTO members VALUES ({values}); {count}", name_of(url))
+
+    return overtake
+
+
+async def test_join_succeeds_although_others_join_before_each_of_its_attempts(postgres, postgres_url):
+    overtake, announced = overtaken_by_joins(postgres, postgres_url), []
+
+    def announce(standing: GroupStanding) -> object:
+        announced.append(standing.group.members_count)
+        overtake(standing)
+        return announcement(standing)
+
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+        assert await one.members.add(anybody("g", "bob"), "participant", 1, announce)
+        assert announced == list(range(1, ATTEMPTS_WITH_SAME_COUNT + 2))
+        assert await other.members.get("g", "bob") is not None
+        assert (await other.groups.get("g")).members_count == ATTEMPTS_WITH_SAME_COUNT + 3
+
+
+@pytest.mark.parametrize("room", [0, 1, 5, 20])
+async def test_join_that_is_overtaken_again_and_again_does_not_exceed_the_limit(postgres, postgres_url, room):
+    overtake = overtaken_by_joins(postgres, postgres_url)
+    most = ATTEMPTS_WITH_SAME_COUNT + 2 + room
+
+    def while_there_is_room(standing: GroupStanding) -> None:
+        if standing.group.members_count >= most:
+            raise Refused("ERR_NO_VACANCY")
+
+    def announce(standing: GroupStanding) -> object:
+        overtake(standing)
+        return announcement(standing)
+
+    async with two_stores(postgres_url) as (one, _):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+        joining = one.members.add(GroupAct("g", "bob", "bob", while_there_is_room), "participant", 1, announce)
+        if room == 0:
+            with pytest.raises(Refused, match="ERR_NO_VACANCY"):
+                await joining
+        else:
+            await joining
+        assert (await one.groups.get("g")).members_count == min(most, ATTEMPTS_WITH_SAME_COUNT + 3)
+
+
+async def test_group_is_renamed_although_a_user_joins_before_the_write(postgres, postgres_url):
+    overtake, renamed = overtaken_by_joins(postgres, postgres_url), []
+
+    def rename(standing: GroupStanding) -> dict[str, object]:
+        renamed.append(standing.group.name)
+        overtake(standing)
+        return {"name": "H"}
+
+    async with two_stores(postgres_url) as (one, other):
+        await one.groups.add(GroupRow("g", "G", "public", owner="alice", members_count=1, created_at=1))
+        await one.groups.change(anybody("g", ""), rename, lambda _: ())
+        assert renamed == ["G"]
+        group = await other.groups.get("g")
+        assert (group.name, group.members_count) == ("H", 2)
 
 
 async def test_message_committed_with_a_join_but_before_it_is_not_unread(postgres_url):

@@ -45,7 +45,7 @@ class GroupAct:
         actor: the uid of the acting user.
         subject: the uid of the user whom it concerns, such as the member to remove; "" if it is the group itself.
         allowed: raises `Refused` unless the act is allowed in the given standing. The store may call it more than once,
-            and in another thread.
+            and in another thread. What it allows with some number of members, it allows with fewer.
         device: the device with which the user acts, to which the change is not reported; "" if it is unknown.
     """
 

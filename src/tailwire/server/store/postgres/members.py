@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from tailwire.server.ports.conversations import key_of
@@ -21,6 +22,8 @@ Announce = Callable[[GroupStanding], Draft]
 """Returns the message that announces a change of a membership. It is given the group and the two users as they were
 before the change."""
 
+ATTEMPTS_WITH_SAME_COUNT = 10
+"""How often a change of a membership is decided again because the number of members has changed."""
 _JOIN_SQL = """INSERT INTO members (guid, uid, scope, joined_at, joined_after_id)
 VALUES (:guid, :uid, :scope, :now::bigint, :message_id::bigint - 1)"""
 _COUNT_SQL = "UPDATE groups SET members_count = members_count + :more::int WHERE guid = :guid"
@@ -108,9 +111,13 @@ class Members(MemberRows):
         *,
         moves: bool = False,  # whether the user joins or leaves, so that their sockets do so with the message
     ) -> tuple[Stored, GroupStanding, Answer]:
+        attempts = itertools.count()
+
         async def attempt() -> tuple[Stored, GroupStanding, Answer]:
             unit = Unit()
-            standing = await self._standings.read_group(unit, act)
+            # The announcement says how many members there are then. While many join, that cannot be had exactly.
+            same_count = next(attempts) < ATTEMPTS_WITH_SAME_COUNT
+            standing = await self._standings.read_group(unit, act, same_count=same_count)
             change(unit, standing)
             draft = announce(standing)
             unit.invalidate("member", f"{act.guid}/{act.subject}", with_message=moves)

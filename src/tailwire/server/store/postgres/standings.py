@@ -29,8 +29,16 @@ _GROUP_FROM_CLAUSE = """FROM groups g
 LEFT JOIN members b ON b.guid = g.guid AND b.uid = :by LEFT JOIN bans bb ON bb.guid = g.guid AND bb.uid = :by
 LEFT JOIN members o ON o.guid = g.guid AND o.uid = :subject LEFT JOIN bans ob ON ob.guid = g.guid AND ob.uid = :subject
 WHERE g.guid = :guid"""
+# Not the version of the group's row: each change of a membership changes its number of members, and if many users join,
+# each would have to be decided again and again.
+_GROUP_STATE = f"md5(CAST(ROW({', '.join(c for c in _columns('g', GroupRow) if c != 'g.members_count')}) AS text))"
+_ROOMS = (64, 16, 4, 1, 0)
+"""By how many members a group may grow between a decision and its write: the first of these with which the act would be
+allowed as well."""
 _MEMBERSHIP_COUNT = "(SELECT count(*) FROM members n WHERE n.uid = :subject)"
-_GROUP_SEEN = f"concat_ws(' ', {_versions('g', 'b', 'bb', 'o', 'ob')}, {_MEMBERSHIP_COUNT})"
+_GROUP_SEEN = f"concat_ws(' ', {_GROUP_STATE}, {_versions('b', 'bb', 'o', 'ob')}, {_MEMBERSHIP_COUNT})"
+_COUNT_CONDITION = """(SELECT g.members_count BETWEEN CAST(:least AS bigint) AND CAST(:most AS bigint)
+FROM groups g WHERE g.guid = :guid)"""
 _GROUP_PARTS = (("g", GroupRow), ("b", MemberRow), ("bb", BanRow), ("o", MemberRow), ("ob", BanRow))
 _GROUP_COLUMNS = ", ".join(name for alias, row in _GROUP_PARTS for name in _columns(alias, row))
 _GROUP_STANDING_SQL = f"SELECT {_GROUP_SEEN}, {_MEMBERSHIP_COUNT}, {_GROUP_COLUMNS} {_GROUP_FROM_CLAUSE}"
@@ -61,10 +69,14 @@ class Standings:
     async def message(self, act: MessageAct) -> MessageStanding:
         return await self.read_message(Unit(), act)
 
-    async def read_group(self, unit: Unit, act: GroupAct) -> GroupStanding:
+    async def read_group(self, unit: Unit, act: GroupAct, *, same_count: bool = False) -> GroupStanding:
         """Check an act in a group, and return the standing on which it was allowed.
 
-        Adds to the unit the condition that the standing is unchanged when the unit is carried out.
+        Adds to the unit the condition that the standing is unchanged when the unit is carried out. The number of the
+        group's members may have changed, but not to one with which the act would be refused.
+
+        Args:
+            same_count: requires that the number of members is unchanged too.
 
         Raises:
             Refused: ERR_GUID_NOT_FOUND, there is no such group; or raised by `act.allowed`.
@@ -83,6 +95,9 @@ class Standings:
         standing = GroupStanding(group, member, ban, other, other_ban, row[1])
         act.allowed(standing)
         unit.require_unchanged(f"(SELECT {_GROUP_SEEN} {_GROUP_FROM_CLAUSE}) = :seen", seen=row[0], **values)
+        count = group.members_count
+        bounds = {"least": count, "most": count} if same_count else {"least": 0, "most": count + _room(act, standing)}
+        unit.require_unchanged(_COUNT_CONDITION, guid=act.guid, **bounds)
         return standing
 
     async def read_message(self, unit: Unit, act: MessageAct) -> MessageStanding:
@@ -106,3 +121,14 @@ class Standings:
         act.allowed(standing)
         unit.require_unchanged(f"(SELECT {_MESSAGE_SEEN} {_MESSAGE_FROM_CLAUSE}) = :seen", seen=row[0], **values)
         return standing
+
+
+def _room(act: GroupAct, standing: GroupStanding) -> int:
+    for room in _ROOMS:
+        group = dataclasses.replace(standing.group, members_count=standing.group.members_count + room)
+        try:
+            act.allowed(dataclasses.replace(standing, group=group))
+        except Refused:
+            continue
+        return room
+    return 0
