@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from contract.neighbours import KEYS, Clock, Neighbours, file_name, filled
+from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.file_records import FileResult, FileRow
+from tailwire.server.ports.filters import ConversationFilter
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
 from tailwire.server.ports.key_records import TokenRow
 from tailwire.server.ports.push_records import NotificationProgress, PushTokenRow
-from tailwire.server.ports.records import Event, GroupRow, UserRow
+from tailwire.server.ports.records import Draft, Event, GroupRow, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct
 from tailwire.server.ports.webhook_records import WebhookRow
+from tailwire.server.store.sql.read_state import MAX_TIMED_MESSAGES
 
 
 async def test_friendship_is_refused_when_either_user_has_reached_the_limit(open_store):
@@ -155,6 +159,41 @@ async def test_receipt_is_removed_only_when_all_messages_that_it_covers_are(open
     left = await n.store.database.rows("SELECT uid, up_to FROM receipts WHERE conversation_id = ?", (KEYS["team"],))
     assert {tuple(row) for row in left} == {("carol", sent[1])}
     await n.store.close()
+
+
+async def test_receipt_of_very_many_messages_marks_all_of_them_and_sets_times_of_the_newest(open_store):
+    store = await open_store()
+    chat, other_chat = key_of("alice", "bob", "user"), key_of("alice", "carol", "user")
+
+    async def send(sender: str, receiver: str, chat: str, count: int = 1) -> list[int]:
+        draft = Draft(chat, sender, receiver, "user", "message", "text", b'{"data":{}}', 1)
+        ids: list[int] = []
+        while len(ids) < count:  # more at once would be refused
+            sends = [store.messages.add(draft) for _ in range(min(1000, count - len(ids)))]
+            ids += [stored.message.id for stored in await asyncio.gather(*sends)]
+        return ids
+
+    unread = await send("alice", "bob", chat, MAX_TIMED_MESSAGES + 20)
+    newest = (await send("bob", "alice", chat, 10))[-1]  # they are looked at too
+    await send("alice", "carol", other_chat, 10)
+
+    async def times(read: bool) -> list[int]:
+        column = "read_at" if read else "delivered_at"
+        rows = await store.database.rows(f"SELECT id FROM messages WHERE {column} = 50 ORDER BY id")
+        return [number for (number,) in rows]
+
+    for read in (False, True):
+        change = await store.read_state.mark_up_to(chat, "bob", newest, 50, read=read, sender="bob")
+        assert change is not None
+        assert await times(read) == unread[30:]
+    mark = await store.read_state.get(chat, "bob")
+    assert (mark.delivered_id, mark.read_id) == (newest, newest)
+    rows, _ = await store.conversations.find(ConversationFilter("bob"))
+    assert [row.unread for row in rows] == [0]
+    (later,) = await send("alice", "bob", chat)
+    assert await store.read_state.mark_up_to(chat, "bob", later, 50, read=True, sender="alice") is not None
+    assert await times(True) == [*unread[30:], later]
+    await store.close()
 
 
 async def test_standing_of_a_user_in_a_group_has_no_ban_from_another_group(open_store):

@@ -24,6 +24,7 @@ CREATE OR REPLACE FUNCTION tailwire_receipts_1(
 DECLARE
     v_mark marks;
     v_before bigint;
+    v_first bigint;
     v_known bigint;
     v_kind boolean;
     v_uids text[];
@@ -85,15 +86,19 @@ BEGIN
         END IF;
         v_all := '[]';
         IF r_group[i] = '' THEN
+            -- A call must end soon, however many messages were unread: only the newest of them get their times.
+            SELECT min(id) INTO v_first FROM (
+                SELECT id FROM messages WHERE conversation_id = r_conversation[i] AND id > v_before AND id <= r_up_to[i]
+                ORDER BY id DESC LIMIT 5000) AS newest;
             PERFORM 1 FROM messages
-                WHERE conversation_id = r_conversation[i] AND id > v_before AND id <= r_up_to[i]
+                WHERE conversation_id = r_conversation[i] AND id >= v_first AND id <= r_up_to[i]
                 AND receiver = r_reader[i] AND CASE WHEN r_read[i] THEN read_at ELSE delivered_at END IS NULL
                 ORDER BY id FOR NO KEY UPDATE NOWAIT;
             UPDATE messages SET
                 delivered_at = coalesce(delivered_at, r_now[i]),
                 read_at = CASE WHEN r_read[i] THEN r_now[i] ELSE read_at END,
                 updated_at = r_now[i]
-                WHERE conversation_id = r_conversation[i] AND id > v_before AND id <= r_up_to[i]
+                WHERE conversation_id = r_conversation[i] AND id >= v_first AND id <= r_up_to[i]
                 AND receiver = r_reader[i] AND CASE WHEN r_read[i] THEN read_at ELSE delivered_at END IS NULL;
         ELSIF r_log[i] THEN
             FOREACH v_kind IN ARRAY CASE WHEN r_read[i] THEN ARRAY[false, true] ELSE ARRAY[false] END LOOP

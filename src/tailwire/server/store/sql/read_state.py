@@ -13,6 +13,9 @@ from tailwire.server.store.sql.statements import MARK_SQL
 
 MAX_SCANNED_MESSAGES = 1000
 """How many messages of a group, newest first, one receipt examines to find what all members have received or read."""
+MAX_TIMED_MESSAGES = 5000
+"""How many messages of a conversation of two users, newest first, one receipt examines to set when they were received
+or read. Older ones count as received and read too, but their times stay unset."""
 MAX_GROUPS_OF_REMOVED_USER = 100
 """When a user is removed, messages in this many of their groups, those joined last, may become received or read by all
 because of it. In other groups they stay as they are."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tailwire.server.ports import change_log
 from tailwire.server.ports.conversations import ConversationKey, key_of
 from tailwire.server.ports.records import Event, MemberRow, ReadStateChange
-from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, ReadStateRows
+from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES, MAX_TIMED_MESSAGES, ReadStateRows
 from tailwire.server.store.sql.removed_names import IS_REMOVED_SQL
 from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL
 from tailwire.server.store.sqlite.change_log import ChangeLog
@@ -147,10 +147,15 @@ def _record_times(
     times = "delivered_at = coalesce(delivered_at, :now)" + (", read_at = :now" if read else "")
     unset = "read_at" if read else "delivered_at"
     c.execute(
-        f"UPDATE messages SET {times}, updated_at = :now WHERE conversation_id = :conversation"
-        f" AND id > :known AND id <= :up_to AND receiver = :reader AND {unset} IS NULL",
-        {"now": now, "conversation": conversation, "known": previous_id, "up_to": up_to, "reader": reader},
-    )
+        f"UPDATE messages SET {times}, updated_at = :now WHERE conversation_id = :conversation AND id <= :up_to"
+        " AND id >= (SELECT min(id) FROM (SELECT id FROM messages WHERE conversation_id = :conversation"
+        " AND id > :known AND id <= :up_to ORDER BY id DESC LIMIT :most))"
+        f" AND receiver = :reader AND {unset} IS NULL",
+        {
+            "now": now, "conversation": conversation, "known": previous_id, "up_to": up_to, "reader": reader,
+            "most": MAX_TIMED_MESSAGES,
+        },
+    )  # fmt: skip
 
 
 def _record_all(
