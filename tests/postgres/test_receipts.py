@@ -21,6 +21,7 @@ from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, MessageAct
 from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.store import PostgresStore
+from tailwire.server.store.sql.read_state import MAX_SCANNED_MESSAGES
 
 ALICE_BOB = key_of("alice", "bob", "user")
 GROUP = key_of("", "g", "group")
@@ -212,6 +213,24 @@ async def test_locked_message_delays_its_receipt_but_no_send(postgres_url):
         await other.close()
         assert await marking == ReadStateChange((), 1)
         assert [(await store.messages.get(n)).read_at for n in (number, second)] == [9, None]
+
+
+async def test_receipt_in_a_group_takes_no_locks_of_messages_older_than_those_that_it_looks_at(postgres_url):
+    """It would write to each of them, however many were unread."""
+    async with open_stores(postgres_url) as (store,):
+        await make_group(store, "alice", "bob")
+        ids = await asyncio.gather(*(send(store, "alice", "g", "group") for _ in range(MAX_SCANNED_MESSAGES + 2)))
+        other = await asyncpg.connect(postgres_url)
+        transaction = other.transaction()
+        await transaction.start()
+        await other.fetchval("SELECT id FROM messages WHERE id = $1 FOR UPDATE", ids[1])
+        before = store._receipts.tries
+        change = await store.read_state.mark_up_to(GROUP, "bob", ids[-1], 9, read=True, group="g")
+        assert store._receipts.tries == before + 1
+        assert [one[:3] for one in change.by_all] == [("alice", ids[-1], False), ("alice", ids[-1], True)]
+        await transaction.rollback()
+        await other.close()
+        assert [(await store.messages.get(n)).read_at for n in (*ids[:3], ids[-1])] == [None, None, 9, 9]
 
 
 async def test_write_and_receipt_that_lock_messages_in_opposite_order_do_not_deadlock(postgres, postgres_url):

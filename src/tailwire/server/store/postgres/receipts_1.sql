@@ -114,17 +114,22 @@ BEGIN
                               WHERE k.conversation_id = r_conversation[i] AND k.uid = m.uid), 0)) AS up_to
                           FROM members m WHERE m.guid = r_group[i] ORDER BY 2, 1 LIMIT 2) AS s;
                 CONTINUE WHEN cardinality(v_uids) IS DISTINCT FROM 2 OR v_floors[2] <= v_known;
-                PERFORM 1 FROM messages
+                SELECT min(id) INTO v_first FROM (
+                    SELECT id FROM messages
                     WHERE conversation_id = r_conversation[i] AND id > v_known AND id <= least(r_up_to[i], v_floors[2])
+                    AND sender <> r_reader[i] AND category <> 'action'
+                    AND CASE WHEN v_kind THEN read_at ELSE delivered_at END IS NULL
+                    ORDER BY id DESC LIMIT 1000) AS newest;
+                PERFORM 1 FROM messages
+                    WHERE conversation_id = r_conversation[i] AND id >= v_first AND id <= least(r_up_to[i], v_floors[2])
                     AND sender <> r_reader[i] AND CASE WHEN v_kind THEN read_at ELSE delivered_at END IS NULL
                     ORDER BY id FOR NO KEY UPDATE NOWAIT;
                 WITH senders AS MATERIALIZED (
                     SELECT s.sender, min(s.id) AS first FROM (
                         SELECT sender, id FROM messages
-                        WHERE conversation_id = r_conversation[i] AND id > v_known AND id <= least(r_up_to[i], v_floors[2])
+                        WHERE conversation_id = r_conversation[i] AND id >= v_first AND id <= least(r_up_to[i], v_floors[2])
                         AND sender <> r_reader[i] AND category <> 'action'
-                        AND CASE WHEN v_kind THEN read_at ELSE delivered_at END IS NULL
-                        ORDER BY id DESC LIMIT 1000) AS s
+                        AND CASE WHEN v_kind THEN read_at ELSE delivered_at END IS NULL) AS s
                     GROUP BY s.sender),
                 changed AS (
                     UPDATE messages m SET
