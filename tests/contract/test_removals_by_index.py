@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import asyncpg
@@ -14,7 +14,9 @@ import asyncpg
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.records import Draft, EditedContent
 from tailwire.server.ports.standing import MessageAct
+from tailwire.server.ports.world import World
 from tailwire.server.store.postgres.drafts import Entry
+from tailwire.server.store.postgres.store import PostgresStore
 from tailwire.server.store.postgres.unit import Unit
 from tailwire.server.store.sqlite import SqliteStore
 
@@ -59,8 +61,12 @@ def is_removal(sql: str) -> bool:
     return any(re.match(rf"DELETE FROM {table}\b", sql) for table in INDEXES)
 
 
-async def explain_unit(url: str, unit: Unit) -> list[str]:
-    """Carry out the steps of a unit, without a commit, and return the plans of its removals from the filled tables."""
+def reads_messages(sql: str) -> bool:
+    return re.search(r"\b(FROM|UPDATE) messages\b", sql) is not None
+
+
+async def explain_unit(url: str, unit: Unit, wanted: Callable[[str], bool]) -> list[str]:
+    """Carry out the steps of a unit, without a commit, and return the plans of those that are wanted."""
     connection, plans = await asyncpg.connect(url), []
     async with asyncio.timeout(20), contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(connection.close)
@@ -70,7 +76,7 @@ async def explain_unit(url: str, unit: Unit) -> list[str]:
         for kind, sql, values in unit._steps:
             statement = (f"SELECT {sql}" if kind in ("seen", "until") else sql).replace("$1", "$1::jsonb")
             arguments = [json.dumps({**values, "message_id": 1 << 40, "last_id": 1 << 40})] if "$1" in sql else []
-            if is_removal(sql):
+            if wanted(sql):
                 plans.append(
                     "; ".join(row[0].strip() for row in await connection.fetch(f"EXPLAIN {statement}", *arguments))
                 )
@@ -79,15 +85,19 @@ async def explain_unit(url: str, unit: Unit) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def recorded_plans(store) -> AsyncIterator[list[str]]:
-    """Collect the plans of the statements within the context that delete from the filled tables."""
+async def recorded_plans(store, wanted: Callable[[str], bool] = is_removal) -> AsyncIterator[list[str]]:
+    """Collect the plans of the wanted statements that write within the context.
+
+    Args:
+        wanted: whether the plan of a statement is wanted. By default, those that delete from the filled tables are.
+    """
     plans: list[str] = []
     if isinstance(store, SqliteStore):
         statements: list[str] = []
         await store.database.write(lambda c: c.set_trace_callback(statements.append))
         yield plans
         await store.database.write(lambda c: c.set_trace_callback(None))
-        for sql in filter(is_removal, statements):
+        for sql in filter(wanted, statements):
             rows = await store.database.rows(f"EXPLAIN QUERY PLAN {sql}")
             plans.append("; ".join(row[3] for row in rows))
         return
@@ -95,7 +105,7 @@ async def recorded_plans(store) -> AsyncIterator[list[str]]:
 
     async def explained(entry: Entry) -> Any:
         if entry.unit is not None:
-            plans.extend(await explain_unit(store.database.url, entry.unit))
+            plans.extend(await explain_unit(store.database.url, entry.unit, wanted))
         return await submit(entry)
 
     lane.submit = explained
@@ -140,6 +150,28 @@ async def test_removals_find_the_rows_of_a_message_or_conversation_by_an_index(o
             of_table = [plan for plan in plans if re.search(rf"(Delete on|SEARCH|SCAN) {table}\b", plan)]
             assert of_table, (change, table)
             assert all(INDEXES[table] in plan for plan in of_table), (change, of_table)
+    await store.close()
+
+
+async def test_removal_of_a_user_searches_all_messages_only_outside_the_lock_of_writes(postgres_url):
+    store = await PostgresStore.open(postgres_url, World())
+    columns = "id, conversation_id, sender, receiver, receiver_type, category, type, sent_at, updated_at, body"
+    values = "n, 'g/g', 'u' || n % 100, 'g', 'group', 'message', 'text', 1, 1, '{}'"
+    await store.database.run(
+        f"INSERT INTO messages ({columns}) SELECT {values} FROM generate_series(1, {ROWS}) AS s(n)"
+    )
+    await store.database.rows(f"SELECT setval('message_ids', {ROWS})")
+    await store.database.rows("ANALYZE messages")
+    await store.messages.add(draft())
+    async with recorded_plans(store, reads_messages) as plans:
+        await store.removal.remove_user("u7", with_messages=True)
+        await store.removal.remove_user("alice", with_messages=True)
+    assert len(plans) > 4
+    assert [plan for plan in plans if "Seq Scan on messages" in plan] == []
+    found = await store.database.rows(
+        "SELECT count(*), count(*) FILTER (WHERE sender IN ('u7', 'alice')) FROM messages"
+    )
+    assert tuple(found[0]) == (ROWS - ROWS // 100, 0)
     await store.close()
 
 

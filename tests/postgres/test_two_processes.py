@@ -20,14 +20,14 @@ from tailwire.server.ports import changes
 from tailwire.server.ports.conversations import key_of
 from tailwire.server.ports.file_records import FileResult, FileRow
 from tailwire.server.ports.form_records import FormLimits, FormResult, FormRow
-from tailwire.server.ports.records import EditedContent, Event, GroupRow, RoleRow, UserRow
+from tailwire.server.ports.records import EditedContent, Event, GroupRow, RoleRow, Stored, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.standing import GroupAct, GroupStanding, MessageAct
 from tailwire.server.ports.webhook_records import WebhookRow
 from tailwire.server.ports.world import World
 from tailwire.server.rules.messages import check_changeable
 from tailwire.server.store import migrate
-from tailwire.server.store.postgres import connecting, webhooks
+from tailwire.server.store.postgres import connecting, removal, webhooks
 from tailwire.server.store.postgres.members import ATTEMPTS_WITH_SAME_COUNT
 from tailwire.server.store.postgres.removal import MESSAGES_PER_STEP
 from tailwire.server.store.postgres.store import PostgresStore
@@ -252,6 +252,26 @@ async def test_read_by_all_is_found_whichever_store_the_readers_use(postgres_url
         assert (await one.messages.get(sent.id)).read_at == 60
         assert await other.read_state.mark_up_to(key, "carol", sent.id, 70, **mark) is None
         assert await one.read_state.receipts(sent) == [("alice", 50, 50), ("carol", 60, 60)]
+
+
+async def test_user_with_more_messages_than_a_step_is_removed_whole(postgres_url, monkeypatch):
+    monkeypatch.setattr(removal, "MESSAGES_PER_SEARCH", 700)
+    async with two_stores(postgres_url) as (one, other):
+        for uid in ("alice", "bob", "carol"):
+            await one.users.add(UserRow(uid, uid, created_at=1))
+        await one.groups.add(GroupRow("g", "G", "public", owner="bob", created_at=1))
+        messages = [draft(receiver="g", kind="group"), draft(), draft(sender="bob", receiver="alice")]
+        to_others = [draft(sender="bob", receiver="g", kind="group"), draft(sender="bob", receiver="carol")]
+        count = MESSAGES_PER_STEP // 3 + 50
+        for _ in range(count // 10):
+            await asyncio.gather(*(one.messages.add(message) for message in [*messages, *to_others] * 10))
+        sending = [asyncio.create_task(other.messages.add(message)) for message in [*messages, *to_others] * 20]
+        await other.removal.remove_user("alice", with_messages=True)
+        stored = await asyncio.gather(*sending, return_exceptions=True)
+        assert {type(one) for one in stored} <= {Stored, Refused}
+        left = await one.database.rows("SELECT sender, receiver, count(*) FROM messages GROUP BY 1, 2 ORDER BY 2")
+        kept = count // 10 * 10 + 20
+        assert [tuple(row) for row in left] == [("bob", "carol", kept), ("bob", "g", kept)]
 
 
 async def test_group_with_more_messages_than_a_step_is_removed_whole(postgres_url):

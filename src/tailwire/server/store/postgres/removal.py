@@ -30,7 +30,17 @@ from tailwire.server.store.sql.removed_sends import FORGET_SQL, KEPT_SECONDS, RE
 from tailwire.server.store.sql.users import FORGET_READ_STATE_SQL, LEAVE_GROUPS_SQL, TABLES_OF_USER
 
 MESSAGES_PER_STEP = 2_000
+MESSAGES_PER_SEARCH = 20_000
+"""How many messages of all users one read looks through for those of a removed user. No index finds all of them: it
+would be written by each send."""
 
+_OWN = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
+_THEIRS = f"(sender = :uid OR conversation_id IN {_OWN})"
+_SEARCHED_SQL = """SELECT max(id), count(*) FROM (SELECT id FROM messages WHERE id > :after ORDER BY id LIMIT :most)
+AS following"""
+_FIND_SQL = f"SELECT id FROM messages WHERE id > :after AND id <= :until AND {_THEIRS} ORDER BY id"
+_LISTED = "SELECT CAST(value AS bigint) FROM jsonb_array_elements_text(:ids::jsonb)"
+_LISTED_OR_NEW = f"id IN ({_LISTED} UNION SELECT id FROM messages WHERE id > :after::bigint AND {_THEIRS})"
 _LAST_MESSAGE_ID = (
     "coalesce((SELECT m.id FROM messages m WHERE m.conversation_id = c.conversation_id {which}"
     " ORDER BY m.id DESC LIMIT 1), 0)"
@@ -82,10 +92,7 @@ class Removal:
     async def remove_user(
         self, uid: str, *, with_messages: bool, anonymous: bool = False, receipt_members: int = 0
     ) -> tuple[list[str], list[str]]:
-        own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
-        theirs = f"(sender = :uid OR conversation_id IN {own})"
-        if with_messages:
-            await self._thin_out(theirs, {"uid": uid})
+        left = await self._remove_most_of(uid) if with_messages else {}
         values = {"uid": uid, "most": receipt_members}
         memberships = [MemberRow(*row) for row in await self._access.reads.rows(MEMBERSHIPS_WITH_RECEIPTS_SQL, values)]
         unit = Unit()
@@ -95,10 +102,10 @@ class Removal:
             record_times_without(unit, membership, self._access.world.seconds())
         unit.run(LEAVE_GROUPS_SQL.format(uid=":uid"), uid=uid)
         if with_messages:
-            self.remove_messages(unit, theirs, {"uid": uid}, None)
+            self.remove_messages(unit, _LISTED_OR_NEW, {"uid": uid, **left}, None)
             for table in ("marks", "conversations"):
-                unit.run(f"DELETE FROM {table} WHERE conversation_id IN {own}", uid=uid)
-            unit.run(f"DELETE FROM participants WHERE conversation_id IN {own}", uid=uid)
+                unit.run(f"DELETE FROM {table} WHERE conversation_id IN {_OWN}", uid=uid)
+            unit.run(f"DELETE FROM participants WHERE conversation_id IN {_OWN}", uid=uid)
             unit.run(f"UPDATE files SET used = {CONDEMNED}, unused_since = 0 WHERE uid = :uid", uid=uid)
         if with_messages or anonymous:
             unit.run("UPDATE files SET uid = '', file_name = 'file' WHERE uid = :uid", uid=uid)
@@ -119,13 +126,12 @@ class Removal:
 
     def _remove_late(self, unit: Unit, uid: str, after_id: int) -> None:
         # If a user with this uid was created again, the messages sent since then are theirs.
-        own = "(SELECT conversation_id FROM participants WHERE uid = :uid)"
         theirs = (
-            f"id > :after::bigint AND (sender = :uid OR conversation_id IN {own}) AND NOT EXISTS"
+            f"id > :after::bigint AND {_THEIRS} AND NOT EXISTS"
             " (SELECT FROM users u WHERE u.uid = :uid AND u.created_at <= messages.sent_at)"
         )
         self.remove_messages(unit, theirs, {"uid": uid, "after": after_id}, None)
-        empty = f"conversation_id IN {own} AND NOT EXISTS (SELECT FROM users WHERE uid = :uid)"
+        empty = f"conversation_id IN {_OWN} AND NOT EXISTS (SELECT FROM users WHERE uid = :uid)"
         for table in ("marks", "conversations", "participants"):
             unit.run(f"DELETE FROM {table} WHERE {empty}", uid=uid)
 
@@ -190,6 +196,26 @@ class Removal:
         await self._access.carry_out(unit)
         self._chores.report_added()
 
+    async def _remove_most_of(self, uid: str) -> dict[str, Value]:
+        # Removes messages of a user, and of their conversations with one other user, step by step until few are left.
+        # They are looked for without the lock of writes, which a search of the whole table would hold for too long.
+        # Returns the ids of those that are left, and the id up to which it was looked, for `_LISTED_OR_NEW`.
+        ids: list[int] = []
+        after, read = 0, MESSAGES_PER_SEARCH
+        while read == MESSAGES_PER_SEARCH:
+            bounds = {"after": after, "most": MESSAGES_PER_SEARCH}
+            until, read = await self._access.reads.first_row(_SEARCHED_SQL, bounds)
+            if until is not None:
+                values = {"uid": uid, "after": after, "until": until}
+                ids += [row[0] for row in await self._access.reads.rows(_FIND_SQL, values)]
+                after = until
+            while len(ids) >= MESSAGES_PER_STEP:
+                unit = Unit()
+                self.remove_messages(unit, f"id IN ({_LISTED})", {"ids": ids[:MESSAGES_PER_STEP]}, None)
+                await self._access.carry_out(unit)
+                del ids[:MESSAGES_PER_STEP]
+        return {"ids": ids, "after": after}
+
     async def _thin_out(
         self, which: str, values: dict[str, Value], allowed: Callable[[Unit], Awaitable[None]] | None = None
     ) -> None:
@@ -234,8 +260,8 @@ class Removal:
         )
         # The action message of an edit has the content, and may be from another sender.
         unit.run(
-            "INSERT INTO removed SELECT m.id, m.conversation_id, m.parent_id FROM messages m WHERE m.id IN"
-            " (SELECT action_id FROM edits WHERE message_id IN (SELECT id FROM removed))"
+            "INSERT INTO removed SELECT m.id, m.conversation_id, m.parent_id FROM messages m WHERE m.id = ANY"
+            " (ARRAY(SELECT action_id FROM edits WHERE message_id IN (SELECT id FROM removed)))"  # found by the index
             " AND m.id NOT IN (SELECT id FROM removed)"
         )
         for table in TABLES_OF_MESSAGES:
