@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -79,6 +81,22 @@ def test_connection_lost_before_the_commit_leaves_the_file_not_marked_as_moved(
         moving.follow(file, postgres_url, report, lambda done: None)
     assert not mark_path(file).exists()
     assert rows(postgres_url) == 0
+
+
+def test_numbers_of_changes_continue_after_those_that_were_removed_before_the_move(file: Path, postgres_url: str):
+    with closing(sqlite3.connect(file)) as source, source:
+        source.execute("UPDATE forgotten_changes SET highest = 500")
+        assert source.execute("SELECT count(*) FROM change_log").fetchone() == (0,)
+    moving.move(file, postgres_url, lambda name, rows: None)
+
+    async def next_number() -> int:
+        connection = await asyncpg.connect(postgres_url)
+        try:
+            return int(await connection.fetchval("SELECT nextval(pg_get_serial_sequence('change_log', 'number'))"))
+        finally:
+            await connection.close()
+
+    assert asyncio.run(next_number()) == 501
 
 
 def test_move_is_refused_while_a_server_is_starting(file: Path, postgres_url: str):

@@ -356,3 +356,25 @@ async def test_upgraded_database_has_the_functions_and_triggers_of_a_new_one(pos
     await asyncio.to_thread(upgrade, postgres_url)
     assert await definitions(connection) == new
     await connection.close()
+
+
+async def test_upgrade_that_waits_for_a_table_holds_up_no_other_users_of_it(postgres_url, monkeypatch, caplog):
+    monkeypatch.setattr(migrate, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(migrate, "LOCK_PAUSE_SECONDS", 0.05)
+    holder, other, watcher = [await asyncpg.connect(postgres_url) for _ in range(3)]
+    await holder.execute("UPDATE alembic_version SET version_num = '0022'")
+    waits = "SELECT count(*) FROM pg_locks WHERE relation = 'messages'::regclass AND NOT granted"
+    async with holder.transaction():
+        await holder.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+        upgrading = asyncio.create_task(asyncio.to_thread(upgrade, postgres_url))
+        for _ in range(3):
+            await until(lambda: watcher.fetchval(waits))
+            async with asyncio.timeout(20), other.transaction():
+                await other.execute("LOCK TABLE messages IN ROW EXCLUSIVE MODE")
+        assert not upgrading.done()
+    await upgrading
+    assert [record.message for record in caplog.records if record.name == "tailwire.server"] == [
+        "the upgrade of the database waits until others, such as a backup, release its tables"
+    ]
+    assert await other.fetchval("SELECT version_num FROM alembic_version") == migrate.revisions()[-1]
+    await asyncio.gather(holder.close(), other.close(), watcher.close())

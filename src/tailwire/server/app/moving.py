@@ -22,6 +22,8 @@ from sqlalchemy.pool import NullPool
 from tailwire.server.app.move_target import MoveRefused, MoveTarget, filled_target
 from tailwire.server.app.source_copy import SourceCopy, columns_of, ordered_tables
 from tailwire.server.store.migrate import current_revision, revisions, upgrade
+from tailwire.server.store.sql.change_log import NEWEST_SQL
+from tailwire.server.store.sql.schema import change_log
 from tailwire.server.store.sqlite.lock import DatabaseInUse, ServerLock
 from tailwire.server.store.sqlite.moved import mark_moved, mark_path
 from tailwire.server.store.sqlite.starts import IdFile
@@ -195,7 +197,9 @@ async def _finish(source: sqlite3.Connection, database: Path, target: MoveTarget
     for table in ordered_tables():
         (rows,) = source.execute(f'SELECT count(*) FROM "{table.name}"').fetchone()
         await target.verify(table, rows)
-        (highest,) = source.execute(LAST_ROW_NUMBER_SQL, (table.name,)).fetchone() or (0,)
+        # The file does not record the numbers of changes as it does those of other rows: entries may have been removed.
+        sql, values = (NEWEST_SQL, ()) if table is change_log else (LAST_ROW_NUMBER_SQL, (table.name,))
+        (highest,) = source.execute(sql, values).fetchone() or (0,)
         await target.set_sequences(table, highest)
         report(table.name, rows)
     await target.set_last_id(last)

@@ -11,13 +11,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
+
+from tailwire.server.telemetry.logs import log
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -30,6 +34,8 @@ LOWERED = "éσοσ"
 PG_UNICODE_FAST makes another letter of a Σ at the end of a word."""
 _PROPERTIES_SQL = """SELECT CAST(current_setting('server_version_num') AS INTEGER), current_setting('server_encoding'),
 'B' < 'a' AND 'a' < 'á' AND 'z' < 'á', lower('ÉΣΟΣ'), pg_is_in_recovery()"""
+LOCK_SECONDS, LOCK_PAUSE_SECONDS = 2.0, 1.0
+LOCK_NOT_AVAILABLE = "55P03"
 _LOCK = 7308896  # so that one of several processes that start migrates, and the others wait
 
 
@@ -96,9 +102,33 @@ async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | No
             _check((await connection.execute(text(_PROPERTIES_SQL))).one())
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade_between_locks)
     finally:
         await engine.dispose()
+
+
+def _upgrade_between_locks(connection: Connection) -> None:
+    # While a change of a table waits for those who use it, such as a backup, all others wait behind it. So it waits only
+    # briefly, lets the others go first, and tries again.
+    for attempt in itertools.count():
+        try:
+            connection.execute(text(f"SET lock_timeout = {round(LOCK_SECONDS * 1000)}"))
+            connection.commit()
+            _upgrade(connection)
+        except Exception as e:
+            connection.rollback()
+            if _state_of(e) != LOCK_NOT_AVAILABLE:
+                raise
+            if not attempt:
+                log.warning("the upgrade of the database waits until others, such as a backup, release its tables")
+            time.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _state_of(error: BaseException) -> str:
+    # SQLAlchemy's errors have the driver's one in `orig`.
+    return str(getattr(getattr(error, "orig", error), "sqlstate", ""))
 
 
 def _check(properties: Any) -> None:
