@@ -389,7 +389,8 @@ class ClientMethods(CallingClient):
         Raises:
             CometChatException: as for `send_message` and `upload_attachments`: `ERR_FILE_SIZE_EXCEEDED`,
                 `ERR_FILE_COUNT_EXCEEDED` when a file is too large, or there are too many; `ERR_INVALID_FILE_OBJECT`
-                when a file cannot be read.
+                when a file cannot be read; `USER_NOT_LOGGED_IN` also when another user logs in before the message is
+                sent: then it is not sent.
         """
         return await self._calls.messages.send_media_message(message, on_progress=on_progress)
 
@@ -603,7 +604,8 @@ class ClientMethods(CallingClient):
                 the response cannot be read;
                 `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`,
                 `ERR_BLOCKED_SENDER` as for `send_message`; `NO_INTERNET_CONNECTION` when the server was not reached in
-                several attempts; or another code of the server.
+                several attempts; `USER_NOT_LOGGED_IN` also when another user logs in meanwhile; or another code of the
+                server.
         """
         return await self._calls.uploads.upload_attachments(receiver_id, receiver_type, files, on_progress=on_progress)
 

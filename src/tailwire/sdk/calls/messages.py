@@ -84,15 +84,17 @@ class MessageCalls:
         Raises:
             CometChatException: as for `send_message` and `upload_attachments`: `ERR_FILE_SIZE_EXCEEDED`,
                 `ERR_FILE_COUNT_EXCEEDED` when a file is too large, or there are too many; `ERR_INVALID_FILE_OBJECT`
-                when a file cannot be read.
+                when a file cannot be read; `USER_NOT_LOGGED_IN` also when another user logs in before the message is
+                sent: then it is not sent.
         """
+        uid = self._parts.sessions.require().uid
         if message.files:
-            uploaded = await self._uploads.upload_attachments(
-                message.receiver, message.receiver_type, message.files, on_progress=on_progress
+            uploaded = await self._uploads._upload_all(
+                uid, message.receiver, message.receiver_type, message.files, on_progress
             )
             message.attachments = [*message.attachments, *uploaded]
             message.files = []
-        return await self._send(message, MediaMessage)
+        return await self._send(message, MediaMessage, uid)
 
     async def send_custom_message(self, message: CustomMessage) -> CustomMessage:
         """Send a message with data that the app defines.
@@ -122,14 +124,14 @@ class MessageCalls:
         """
         return await self._send(message, InteractiveMessage)
 
-    async def _send(self, message: M, kind: type[M]) -> M:
-        self._parts.sessions.require()
+    async def _send(self, message: M, kind: type[M], uid: str = "") -> M:
+        uid = uid or self._parts.sessions.require().uid
         if not isinstance(message, kind):
             raise failure("ERR_INVALID_ARGUMENT", f"Give a {kind.__name__}, not {type(message).__name__}.")
         checked_receiver(message.receiver, message.receiver_type)
         if not message.muid:
             message.muid = self._parts.world.unique()
-        stored = await self._parts.sender.send(message_to_wire(message))
+        stored = await self._parts.sender.send(message_to_wire(message), uid)
         if not isinstance(stored, kind):
             raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(stored).__name__}.")
         return stored

@@ -44,7 +44,7 @@ class Sender:
         self._sending = sending
         self._own = own
 
-    async def send(self, body: Mapping[str, Any]) -> BaseMessage:
+    async def send(self, body: Mapping[str, Any], uid: str = "") -> BaseMessage:
         """Send a message, and return it as the server stored it.
 
         Earlier sends to the same conversation are finished first. If the response was lost, the request is repeated
@@ -52,12 +52,14 @@ class Sender:
 
         Args:
             body: the JSON body of the request, with `muid`, `receiver` and `receiverType`.
+            uid: the sender; "" for the user who is logged in now.
 
         Raises:
-            CometChatException: as for `ChatClient.send_message`; `NO_INTERNET_CONNECTION` also when it is not known
-                whether the message was stored.
+            CometChatException: as for `ChatClient.send_message`; `USER_NOT_LOGGED_IN` also when the sender is no longer
+                the user who is logged in; `NO_INTERNET_CONNECTION` also when it is not known whether the message was
+                stored.
         """
-        time_limit, uid = self._http.progress_timeout(), self._sessions.require().uid
+        time_limit, uid = self._http.progress_timeout(), uid or self._sessions.require().uid
 
         async def attempt() -> BaseMessage:
             answer = await self._requests.ask("POST", "/messages", body=body, time_limit=time_limit, uid=uid)

@@ -72,11 +72,12 @@ class UploadFileRequest:
         gate_of(self._client).check_usable()  # before any callback of the listener
         listener = listener or UploadFileListener()
         result = UploadResult(self._batch_id)
+        uid = self._client._sessions.uid
         slots = asyncio.Semaphore(self._concurrency)
 
         async def upload_in_slot(wanted: UploadAttachment) -> None:
             async with slots:
-                await self._upload_one(wanted, listener, result)
+                await self._upload_one(uid, wanted, listener, result)
 
         async with asyncio.TaskGroup() as group:
             for wanted in attachments:
@@ -84,15 +85,15 @@ class UploadFileRequest:
         await call_listener(listener.on_complete, (result,))
         return result
 
-    async def _upload_one(self, wanted: UploadAttachment, listener: UploadFileListener, result: UploadResult) -> None:
+    async def _upload_one(
+        self, uid: str, wanted: UploadAttachment, listener: UploadFileListener, result: UploadResult
+    ) -> None:
         def report_progress(_: str, sent: int, total: int) -> None:
             listener.on_file_progress(wanted.file_id, sent, total, round(100 * sent / total) if total else 100)
 
         try:
             uploads = UploadCalls(parts_of(self._client))
-            (attachment,) = await uploads.upload_attachments(
-                *self._receiver, [wanted.file], on_progress=report_progress
-            )
+            (attachment,) = await uploads._upload_all(uid, *self._receiver, [wanted.file], report_progress)
         except CometChatException as e:
             if e.code in RETRYABLE_CODES:
                 result.failed[wanted.file_id] = e

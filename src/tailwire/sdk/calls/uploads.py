@@ -105,30 +105,43 @@ class UploadCalls:
                 the response cannot be read;
                 `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND`, `ERR_NOT_A_MEMBER`, `ERR_BLOCKED_RECEIVER`,
                 `ERR_BLOCKED_SENDER` as for `send_message`; `NO_INTERNET_CONNECTION` when the server was not reached in
-                several attempts; or another code of the server.
+                several attempts; `USER_NOT_LOGGED_IN` also when another user logs in meanwhile; or another code of the
+                server.
         """
+        uid = self._parts.sessions.uid
+        return await self._upload_all(uid, receiver_id, receiver_type, files, on_progress)
+
+    async def _upload_all(
+        self,
+        uid: str,
+        receiver_id: str,
+        receiver_type: ReceiverTypeName,
+        files: Sequence[UploadFile | str | os.PathLike[str]],
+        on_progress: OnProgress,
+    ) -> list[Attachment]:
+        # `uid` is the user who began the call: no file of theirs is uploaded as the next user.
         checked_receiver(receiver_id, receiver_type)
         if isinstance(files, str | bytes | os.PathLike | UploadFile):
             raise failure("ERR_INVALID_FILE_OBJECT", "This is a single file: give a list of files.")
         listed = [file if isinstance(file, UploadFile) else UploadFile(file) for file in files]
         try:
-            described = {
-                f"f{n}": {"fileId": f"f{n}", "name": f.file_name, "size": f.size, "mimeType": f.type}
+            described = [
+                {"fileId": f"f{n}", "name": f.file_name, "size": f.size, "mimeType": f.type}
                 for n, f in enumerate(listed)
-            }
+            ]
         except (OSError, TypeError) as e:
             raise failure("ERR_INVALID_FILE_OBJECT", f"{e}{_PATH_HINT}") from e
         return [
-            await self._upload(receiver_id, receiver_type, file_id, described[file_id], file, on_progress)
-            for file_id, file in zip(described, listed, strict=True)
+            await self._upload(uid, receiver_id, receiver_type, one, file, on_progress)
+            for one, file in zip(described, listed, strict=True)
         ]
 
     async def _upload(
-        self, receiver: str, receiver_type: str, file_id: str, described: Any, file: UploadFile, on_progress: OnProgress
+        self, uid: str, receiver: str, receiver_type: str, described: Any, file: UploadFile, on_progress: OnProgress
     ) -> Attachment:
-        parts, size = self._parts, described["size"]
+        parts, size, file_id = self._parts, described["size"], described["fileId"]
         body = {"files": {file_id: described}, "receiver": receiver, "receiverType": str(receiver_type)}
-        uid = parts.sessions.require().uid  # a later attempt must not upload as another user
+        parts.sessions.token_of(uid)  # raises if there is no user, for whom `ask` would take the next one
         reported = on_progress if parts.world.sees_uploads else None
         waits = Waits(UPLOAD_RETRY, parts.world.chance)
         for attempt in range(1, MAX_ATTEMPTS + 1):
