@@ -211,7 +211,7 @@ def _outbox_is_not_saved(patch):
 
 
 def _own_messages_are_handed_over(patch):
-    patch.setattr(own_changes.OwnChanges, "record_stored", lambda self, message: None)
+    patch.setattr(own_changes.OwnChanges, "record_stored", lambda self, message, by: None)
     patch.setattr(incoming.Incoming, "_is_own", lambda self, message: False)
 
 

@@ -87,8 +87,8 @@ def assemble(
     queue.start(_make_dispatcher(registries, sessions, own, outbox, gate).handle, own.advance_position)
     return Parts(
         world=world, identity=identity, settings=settings, gate=gate, sessions=sessions, http=http, connector=connector,
-        tokens=tokens, driver=driver, queue=queue, incoming=incoming, own=own, requests=requests, sending=sending,
-        sender=sender, outbox=outbox,
+        tokens=tokens, driver=driver, queue=queue, streams=registries.streams, incoming=incoming, own=own,
+        requests=requests, sending=sending, sender=sender, outbox=outbox,
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def _make_dispatcher(
     return Dispatcher(
         Callbacks(registries),
         sessions.served,
-        observe=own.notify,
+        observe=own.show,
         moved=sessions.save_soon,
         connected=outbox.try_now if outbox is not None else lambda: None,
         closing=lambda: gate.closed,

@@ -1,6 +1,7 @@
 """Record the changes that this client made itself.
 
-Listeners are not called for them, but live lists show them, and catch-up must not hand them over.
+Listeners are not called for them (except for pins and saved messages), but live lists show them, and catch-up must not
+hand them over. A change whose answer arrives when another user is logged in is not recorded: it is not one of theirs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, Protocol
 
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import EventQueue
+from tailwire.sdk.listeners.events import Event
 from tailwire.sdk.listeners.own import MessageStored
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.wire.entities import BaseMessage
@@ -40,20 +42,43 @@ class OwnChanges:
         self._queue = queue
         self._lists = lists
 
-    def notify(self, event: object) -> None:
-        """Pass an event of the server, or a change of this client (see `listeners.own`), to the open live lists."""
+    def show(self, event: object) -> None:
+        """Pass an event of the server, or a change of the logged-in user, to the open live lists."""
         if self._lists.opened:
             self._lists.notify(event, self._sessions.uid)
 
-    def record_stored(self, message: BaseMessage) -> None:
+    def notify(self, event: object, by: str) -> None:
+        """Pass a change of this client (see `listeners.own`) to the open live lists.
+
+        Args:
+            by: the user who was logged in when the call began. If it is another one now, this does nothing.
+        """
+        if by == self._sessions.uid:
+            self.show(event)
+
+    def hand_over(self, event: Event, by: str) -> None:
+        """Queue an event for a change of this client that its own listeners receive, too.
+
+        Args:
+            by: as for `notify`.
+        """
+        if by == self._sessions.uid:
+            self._queue.put(event)
+
+    def record_stored(self, message: BaseMessage, by: str) -> None:
         """Record that the server stored a message of this client, so that catch-up does not hand it over as missed.
 
         Open live lists show it.
+
+        Args:
+            by: as for `notify`. The next user may be a receiver of the message, and has yet to get it.
         """
+        if by != self._sessions.uid:
+            return
         self._incoming.record_sent(message)
         self._sessions.served.record_sent_ahead(message.id)
         self.advance_position()
-        self.notify(MessageStored(message))
+        self.show(MessageStored(message))
 
     def advance_position(self) -> None:
         """Set the served position to that of the catch-up, and save it soon. Does nothing unless the queue is empty."""

@@ -88,8 +88,9 @@ class ConversationCalls:
             CometChatException: as for `get_conversation`.
         """
         path = conversation_path(conversation_with, conversation_type)
+        me = self._parts.sessions.uid
         answer = text_of(await self._parts.requests.ask("DELETE", path))
-        self._parts.own.notify(ConversationRemoved(str(conversation_type), stored_id(conversation_with)))
+        self._parts.own.notify(ConversationRemoved(str(conversation_type), stored_id(conversation_with)), me)
         return answer
 
     async def pin_conversation(
@@ -128,9 +129,10 @@ class ConversationCalls:
         return await self._change("DELETE", conversation_path(conversation_with, conversation_type) + "/pin")
 
     async def _change(self, method: str, path: str, body: dict[str, list[str]] | None = None) -> Conversation:
+        me = self._parts.sessions.uid
         conversation = await self._parts.requests.fetch(conversation_from_wire, method, path, body=body)
         if conversation.updated_at:  # 0 if it is no longer in the user's list
-            self._parts.own.notify(ConversationUpdated(conversation))
+            self._parts.own.notify(ConversationUpdated(conversation), me)
         return conversation
 
     def get_conversation_from_message(self, message: BaseMessage) -> Conversation:

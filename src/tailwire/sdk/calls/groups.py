@@ -71,8 +71,9 @@ class GroupCalls:
             raise failure("ERR_EMPTY_GROUP_PASS")
         body = {"password": password} if password else {}
         path = f"/groups/{quoted(guid)}/members"
+        me = self._parts.sessions.uid
         action = await self._parts.requests.fetch(message_from_wire, "POST", path, body=body)
-        self._parts.own.record_stored(action)
+        self._parts.own.record_stored(action, me)
         if not isinstance(action, Action) or not isinstance(action.action_for, Group):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no group.")
         action.action_for.has_joined = True
@@ -92,8 +93,9 @@ class GroupCalls:
                 user is not a member; `ERR_OWNER_EXIT_FORBIDDEN` when they own it: transfer it first; or another code
                 of the server.
         """
+        me = self._parts.sessions.uid
         action = await self._parts.requests.fetch(message_from_wire, "DELETE", f"/groups/{quoted(guid)}/members")
-        self._parts.own.record_stored(action)
+        self._parts.own.record_stored(action, me)
         return f"{guid} left successfully"
 
     async def create_group_with_members(
@@ -115,8 +117,9 @@ class GroupCalls:
                 `participant`; and as for `create_group`.
         """
         body = {**group_to_wire(group), "members": add_body(members, banned)}
+        me = self._parts.sessions.uid
         answer = await self._parts.requests.ask("POST", "/groups", body=body)
-        outcome = record_outcome(self._parts, answer.get("members") if isinstance(answer, dict) else None)
+        outcome = record_outcome(self._parts, answer.get("members") if isinstance(answer, dict) else None, me)
         errors = {uid: text for uid, text in outcome.items() if text != "success"}
         return decoded(group_from_wire, answer), errors
 
@@ -138,8 +141,9 @@ class GroupCalls:
         unchanged = ("guid", "type", "password") if group.name else ("guid", "type", "password", "name")
         body = {k: v for k, v in group_to_wire(group).items() if k not in unchanged}
         path = f"/groups/{quoted(group.guid)}"
+        me = self._parts.sessions.uid
         changed = await self._parts.requests.fetch(group_from_wire, "PUT", path, body=body)
-        self._parts.own.notify(GroupUpdated(changed))
+        self._parts.own.notify(GroupUpdated(changed), me)
         return changed
 
     async def delete_group(self, guid: str) -> str:
@@ -156,8 +160,9 @@ class GroupCalls:
                 user is not a member, `ERR_GROUP_NO_ADMIN_SCOPE` when they are neither admin nor owner; or another code
                 of the server.
         """
+        me = self._parts.sessions.uid
         answer = text_of(await self._parts.requests.ask("DELETE", f"/groups/{quoted(guid)}"))
-        self._parts.own.notify(ConversationRemoved("group", stored_id(guid)))
+        self._parts.own.notify(ConversationRemoved("group", stored_id(guid)), me)
         return answer
 
     async def transfer_group_ownership(self, guid: str, uid: str) -> str:
@@ -174,7 +179,7 @@ class GroupCalls:
             CometChatException: `ERR_GUID_NOT_FOUND` when there is no such group; `ERR_NOT_A_MEMBER` when one of the two
                 is not a member; or another code of the server.
         """
-        body = {"owner": uid}
+        me, body = self._parts.sessions.uid, {"owner": uid}
         answer = text_of(await self._parts.requests.ask("PATCH", f"/groups/{quoted(guid)}/owner", body=body))
-        self._parts.own.notify(ConversationOutdated("group", stored_id(guid)))
+        self._parts.own.notify(ConversationOutdated("group", stored_id(guid)), me)
         return answer

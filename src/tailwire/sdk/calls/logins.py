@@ -256,6 +256,7 @@ class LoginCalls:
         # Events of one user are not handed over to the next; those about logins and the connection are.
         kept = LoginNotice | StatusChanged | LateListener | ConnectionChanged
         self._parts.queue.keep_only(lambda entry: isinstance(entry, kept))
+        self._parts.streams.end_session()
 
 
 def _without_secrets(me: Mapping[str, Any]) -> dict[str, Any]:

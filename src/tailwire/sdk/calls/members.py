@@ -54,10 +54,13 @@ def outcome_of(answer: Any) -> dict[str, str]:
     return outcome
 
 
-def record_outcome(parts: Parts, answer: Any) -> dict[str, str]:
+def record_outcome(parts: Parts, answer: Any, by: str) -> dict[str, str]:
     """Return what `outcome_of` returns for the server's answer to a request that adds members.
 
     Also record the action messages in the answer as stored by this client, so that they do not arrive as missed ones.
+
+    Args:
+        by: as for `OwnChanges`.
 
     Raises:
         CometChatException: `ERR_BAD_ERROR_RESPONSE` when the answer cannot be decoded.
@@ -66,7 +69,7 @@ def record_outcome(parts: Parts, answer: Any) -> dict[str, str]:
     for listed in answer.values() if isinstance(answer, dict) else ():
         for one in listed.values() if isinstance(listed, dict) else ():
             if one.get("success") and one.get("data"):
-                parts.own.record_stored(decoded(message_from_wire, one["data"]))
+                parts.own.record_stored(decoded(message_from_wire, one["data"]), by)
     return outcome
 
 
@@ -95,8 +98,9 @@ class MemberCalls:
                 logged-in user is not a member, or another code of the server.
         """
         body = add_body(members, banned)
+        me = self._parts.sessions.uid
         answer = await self._parts.requests.ask("PUT", f"/groups/{quoted(guid)}/members", body=body)
-        return record_outcome(self._parts, answer)
+        return record_outcome(self._parts, answer, me)
 
     async def kick_group_member(self, guid: str, uid: str) -> str:
         """Remove a member from a group. They may join again.
@@ -187,8 +191,9 @@ class MemberCalls:
         return await self._change("PUT", path, f"{guid} scope changed successfully", {"scope": str(scope)})
 
     async def _change(self, method: str, path: str, success: str, body: dict[str, Any] | None = None) -> str:
+        me = self._parts.sessions.uid
         action = await self._parts.requests.fetch(message_from_wire, method, path, body=body)
-        self._parts.own.record_stored(action)
+        self._parts.own.record_stored(action, me)
         return success
 
     async def get_online_group_member_count(self, guids: Sequence[str]) -> dict[str, int]:

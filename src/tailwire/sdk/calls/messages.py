@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
-from tailwire.sdk.calls.checks import checked_id, checked_limit, checked_receiver, decoded
+from tailwire.sdk.calls.checks import checked_id, checked_limit, checked_receiver
 from tailwire.sdk.calls.outcome import OnProgress
 from tailwire.sdk.calls.pages import readable
 from tailwire.sdk.calls.parts import Parts
@@ -155,9 +155,7 @@ class MessageCalls:
         """
         wire = message_to_wire(message)
         body = {"data": wire["data"], **({"tags": message.tags} if message.tags else {})}
-        changed = self._record_change(
-            await self._parts.requests.ask("PUT", f"/messages/{checked_id(message.id)}", body=body)
-        )
+        changed = await self._change("PUT", message.id, body)
         if not isinstance(changed, type(message)):
             raise failure("ERR_BAD_ERROR_RESPONSE", f"The server answered with a {type(changed).__name__}.")
         return changed
@@ -178,11 +176,14 @@ class MessageCalls:
                 `ERR_MESSAGE_ID_NOT_FOUND` when there is no such message; `ERR_MESSAGE_NOT_A_SENDER` when the logged-in
                 user may not delete it; or another code of the server.
         """
-        return self._record_change(await self._parts.requests.ask("DELETE", f"/messages/{checked_id(message_id)}"))
+        return await self._change("DELETE", message_id)
 
-    def _record_change(self, answer: Any) -> BaseMessage:
-        action = decoded(message_from_wire, answer)
-        self._parts.own.record_stored(action)
+    async def _change(self, method: str, message_id: int, body: dict[str, Any] | None = None) -> BaseMessage:
+        me = self._parts.sessions.uid
+        action = await self._parts.requests.fetch(
+            message_from_wire, method, f"/messages/{checked_id(message_id)}", body=body
+        )
+        self._parts.own.record_stored(action, me)
         if isinstance(action, Action) and isinstance(action.action_on, BaseMessage):
             return action.action_on
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no message.")

@@ -15,6 +15,7 @@ from tailwire.sdk.io.driver import Driver
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.link import Connector
 from tailwire.sdk.io.world import Identity, World
+from tailwire.sdk.listeners.registry import Streams
 from tailwire.sdk.outbox import Outbox
 from tailwire.sdk.own_changes import OwnChanges
 from tailwire.sdk.sending import Sending
@@ -40,6 +41,7 @@ class Parts:
     tokens: Tokens
     driver: Driver
     queue: EventQueue
+    streams: Streams
     incoming: Incoming
     own: OwnChanges
     requests: UserRequests

@@ -56,9 +56,10 @@ class ReactionCalls:
 
     async def _react(self, message_id: int, reaction: str, *, added: bool) -> BaseMessage:
         path = f"/messages/{checked_id(message_id)}/reactions/{quoted(reaction)}"
+        me = self._parts.sessions.uid
         message = await self._parts.requests.fetch(message_from_wire, "POST" if added else "DELETE", path)
         if any(r.reaction == reaction and r.reacted_by_me for r in message.reactions) is added:
-            self._parts.own.notify(Reacted(message.id, reaction, added))
+            self._parts.own.notify(Reacted(message.id, reaction, added), me)
         return message
 
     # The listeners of this device receive its own pins and saves too.
@@ -97,8 +98,9 @@ class ReactionCalls:
 
     async def _pin(self, message_id: int, *, pinned: bool) -> BaseMessage:
         path = f"/messages/{checked_id(message_id)}/pin"
+        me = self._parts.sessions.uid
         message = await self._parts.requests.fetch(message_from_wire, "POST" if pinned else "DELETE", path)
-        self._parts.queue.put(MessagePinned(message, pinned))
+        self._parts.own.hand_over(MessagePinned(message, pinned), me)
         return message
 
     async def save_message(self, message_id: int) -> BaseMessage:
@@ -133,8 +135,9 @@ class ReactionCalls:
 
     async def _save(self, message_id: int, *, saved: bool) -> BaseMessage:
         path = f"/messages/{checked_id(message_id)}/save"
+        me = self._parts.sessions.uid
         message = await self._parts.requests.fetch(message_from_wire, "POST" if saved else "DELETE", path)
-        self._parts.queue.put(MessageSaved(message, saved))
+        self._parts.own.hand_over(MessageSaved(message, saved), me)
         return message
 
     # Threads, reports, interactions.

@@ -71,7 +71,7 @@ class ReceiptCalls:
         parts.send_frame(json.dumps({**frame, "messageSender": sender}))
         if not mine:
             at = int(parts.world.wall())
-            parts.own.notify(Marked(kind, other, int(message.id), at, action == "read"))
+            parts.own.notify(Marked(kind, other, int(message.id), at, action == "read"), session.uid)
         return success
 
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
@@ -90,9 +90,10 @@ class ReceiptCalls:
         """
         body = {"messageId": str(checked_id(message.id))}
         path = conversation_path(*self._conversation_of(message)) + "/read"
+        me = self._parts.sessions.uid
         answer = await self._parts.requests.ask("DELETE", path, body=body)
         conversation = decoded(conversation_from_wire, answer.get("conversation") if isinstance(answer, dict) else None)
-        self._parts.own.notify(ConversationUpdated(conversation))
+        self._parts.own.notify(ConversationUpdated(conversation), me)
         return conversation
 
     def _conversation_of(self, message: BaseMessage) -> tuple[str, str]:
@@ -136,8 +137,9 @@ class ReceiptCalls:
         other = conversation.conversation_with
         name = other.guid if isinstance(other, Group) else other.uid
         path = conversation_path(name, conversation.conversation_type)
+        me = self._parts.sessions.uid
         answer = text_of(await self._parts.requests.ask("POST", f"{path}/{action}", body={}))
-        self._parts.own.notify(ConversationOutdated(conversation.conversation_type, name))
+        self._parts.own.notify(ConversationOutdated(conversation.conversation_type, name), me)
         return answer
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:

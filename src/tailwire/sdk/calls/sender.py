@@ -67,5 +67,5 @@ class Sender:
 
         conversation = f"{body['receiverType']}:{stored_id(body['receiver'])}"
         stored: BaseMessage = await self._sending.send(conversation, attempt, time_limit)
-        self._own.record_stored(stored)
+        self._own.record_stored(stored, uid)
         return stored

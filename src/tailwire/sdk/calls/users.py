@@ -152,8 +152,9 @@ class UserCalls:
     async def _change_blocks(self, method: str, uids: Sequence[str]) -> dict[str, str]:
         if not uids:
             raise failure("EMPTY_USERS_LIST")
+        me = self._parts.sessions.uid
         answer = await self._parts.requests.ask(method, "/blockedusers", body={"blockedUids": list(uids)})
         if not isinstance(answer, dict):
             raise failure("ERR_BAD_ERROR_RESPONSE", "The server's answer names no users.")
-        self._parts.own.notify(RelationsChanged())
+        self._parts.own.notify(RelationsChanged(), me)
         return decoded(lambda by: {u: "success" if (by.get(u) or {}).get("success") else "fail" for u in uids}, answer)

@@ -111,14 +111,18 @@ class Callbacks:
     async def handle(self, entry: object) -> None:
         """Call the listeners that an entry of the queue concerns, one after the other; put an event into the streams.
 
-        Waits while a stream is full. An exception of a listener is logged and not raised.
+        Waits while a stream is full. An exception of a listener is logged and not raised. If the session ends
+        meanwhile, an event of its user reaches no further listener and no stream.
         """
+        session = self._r.streams.session
         if type(entry) is not e.MessageReceived:
-            await self._handle_other(entry)
+            await self._handle_other(entry, session)
             return
         name = _MESSAGE_CALLBACKS.get(type(entry.message))
         if name is not None:
             for listener in self._r.message:
+                if session != self._r.streams.session:
+                    return
                 try:  # as in `call_listener`, but without creating a coroutine for each listener
                     result = getattr(listener, name)(entry.message)
                     if result is not None and inspect.isawaitable(result):
@@ -128,9 +132,9 @@ class Callbacks:
                 except Exception:
                     log.exception("listener %s raised", type(listener).__qualname__)
         if self._r.streams.references:
-            await self._r.streams.put(entry)
+            await self._r.streams.put(entry, session)
 
-    async def _handle_other(self, entry: object) -> None:
+    async def _handle_other(self, entry: object, session: int) -> None:
         if isinstance(entry, LateListener):
             self._r.late.remove(entry.listener)
             if entry.listener in self._r.connection:
@@ -138,13 +142,16 @@ class Callbacks:
             return
         call = CALLS[type(entry)](self._r, entry)
         if call is not None:
-            await self._call(*call)
+            await self._call(*call, session)
         if self._r.streams.references and isinstance(entry, e.Event):
-            await self._r.streams.put(entry)
+            await self._r.streams.put(entry, session)
 
-    async def _call(self, listeners: Listeners[Any], name: str, arguments: tuple[Any, ...]) -> None:
+    async def _call(self, listeners: Listeners[Any], name: str, arguments: tuple[Any, ...], session: int) -> None:
         late = self._r.late if listeners is self._r.connection else ()
+        for_anyone = listeners is self._r.connection or listeners is self._r.login
         for listener in listeners:
+            if session != self._r.streams.session and not for_anyone:
+                return
             if not any(listener is other for other in late):
                 await call_listener(getattr(listener, name), arguments)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Generic, Protocol, TypeVar
 
 from tailwire.sdk.exceptions import failure
-from tailwire.sdk.listeners.events import Event
+from tailwire.sdk.listeners.events import ConnectionChanged, Event
 from tailwire.sdk.listeners.interfaces import (
     ConnectionListener,
     GroupListener,
@@ -132,7 +132,8 @@ class EventStream:
 
     It buffers at most 1,000 events. While it is full, the client reads nothing further from the server: the app has to
     keep reading each stream, or close it. The iteration ends when the client or the stream is closed. A stream that the
-    app no longer references is removed.
+    app no longer references is removed. When the user logs out or another one logs in, what is buffered is dropped,
+    except for `ConnectionChanged`.
     """
 
     def __init__(self) -> None:
@@ -167,6 +168,12 @@ class EventStream:
         self._ended = True
         self._changed.set()
         self._room.set()
+
+    def _end_session(self) -> None:
+        # The buffered events are for a user who is no longer logged in.
+        self._events = deque(event for event in self._events if isinstance(event, ConnectionChanged))
+        if self._held < MAX_EVENTS:
+            self._room.set()
 
     def _put(self, event: Event) -> asyncio.Event | None:
         # Returns what to wait for before the next event.
@@ -285,6 +292,10 @@ class AcknowledgedStream(EventStream):
         else:
             self._room.set()
 
+    def _end_session(self) -> None:
+        self._placed -= {id(event) for event in self._events}
+        super()._end_session()
+
     def _put(self, event: Event) -> asyncio.Event | None:
         if not self._ended and self._held_events.hold(event):
             self._placed.add(id(event))
@@ -300,10 +311,13 @@ class Streams:
 
     Attributes:
         references: the weak references of the open streams; empty if none is open.
+        session: the number of sessions that have ended. An event that was taken from the queue before it changed is for
+            a user who is no longer logged in.
     """
 
     def __init__(self, held_events: HeldEvents | None = None, moved: Callable[[], None] = lambda: None) -> None:
         self.references: dict[int, weakref.ref[EventStream]] = {}
+        self.session = 0
         self._held_events = held_events
         self._moved = moved
 
@@ -331,9 +345,24 @@ class Streams:
         self.references[key] = weakref.ref(stream, on_collected)
         return stream
 
-    async def put(self, event: Event) -> None:
-        """Add an event to one stream after the other. If one is full after that, wait until it has capacity again."""
+    def end_session(self) -> None:
+        """Drop all buffered events except those about the connection: another user logs in, or the user logs out."""
+        self.session += 1
         for reference in list(self.references.values()):
+            stream = reference()
+            if stream is not None:
+                stream._end_session()
+
+    async def put(self, event: Event, session: int) -> None:
+        """Add an event to one stream after the other. If one is full after that, wait until it has capacity again.
+
+        Args:
+            session: the value of the attribute when the event was taken from the queue. If it has changed, the event is
+                dropped, unless it is about the connection.
+        """
+        for reference in list(self.references.values()):
+            if session != self.session and not isinstance(event, ConnectionChanged):
+                return
             stream = reference()
             room = stream._put(event) if stream is not None else None
             del stream
