@@ -84,11 +84,12 @@ def assemble(
     outbox = _make_outbox(world, identity, settings, sessions, sender, queue, gate)
     if outbox is not None:
         http.on_success = outbox.try_soon
-    queue.start(_make_dispatcher(registries, sessions, own, outbox, gate).handle, own.advance_position)
+    dispatcher = _make_dispatcher(registries, sessions, own, outbox, gate)
+    queue.start(dispatcher.handle, own.advance_position)
     return Parts(
         world=world, identity=identity, settings=settings, gate=gate, sessions=sessions, http=http, connector=connector,
-        tokens=tokens, driver=driver, queue=queue, streams=registries.streams, incoming=incoming, own=own,
-        requests=requests, sending=sending, sender=sender, outbox=outbox,
+        tokens=tokens, driver=driver, queue=queue, dispatcher=dispatcher, streams=registries.streams,
+        incoming=incoming, own=own, requests=requests, sending=sending, sender=sender, outbox=outbox,
     )  # fmt: skip
 
 

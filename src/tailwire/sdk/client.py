@@ -17,6 +17,7 @@ from tailwire.sdk.assembly import assemble
 from tailwire.sdk.calls.checks import decoded
 from tailwire.sdk.calls.connection import Connection
 from tailwire.sdk.calls.listening import ListenerCalls
+from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.calls.upload_request import UploadFileRequest
 from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.connection.timings import Timings
@@ -102,6 +103,7 @@ class ChatClient(ClientMethods):
         self._listeners = ListenerCalls(self._registries, self._notify_of_status)
         self._lists = LiveLists()
         self._release: Callable[[], None] | None = None
+        self._stopping: asyncio.Task[None] | None = None
 
     async def init(self) -> str:
         """Check the settings and restore the saved session; in auto mode, begin to connect with it. Needs no network.
@@ -176,35 +178,54 @@ class ChatClient(ClientMethods):
         If the event loop of `init()` has been closed, as `asyncio.run()` does at its end, nothing of the client runs:
         this only lets another client use the session.
 
+        If this call is cancelled, the client is closed nevertheless; a further call waits for that. A message whose
+        listener calls this counts as handed over. That listener may go on afterwards.
+
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` on another event loop than that of `init()`, while that is open.
         """
+        parts, stopping = self._made_parts, self._stopping
+        in_listener = parts is not None and parts.queue.runs_here
         if self._gate.closed:
-            return
-        self._gate.check_closable()
-        self._gate.closed = True
-        try:
-            if not self._gate.is_stranded:
-                await self._stop()
-        finally:  # the last answers may have moved the position: save it before another client may claim the session
-            self._sessions.save_position()
-            if self._release is not None:
-                self._release()
-            with _open_clients_lock:
-                _open_clients.discard(self)
+            if stopping is None or stopping.done() or self._gate.is_stranded or in_listener:  # the stop waits for it
+                return
+            self._gate.check_loop()
+        else:
+            self._gate.check_closable()
+            self._gate.closed = True
+            if parts is None:
+                self._registries.streams.close()
+                return
+            if self._gate.is_stranded:
+                self._let_go()
+                return
+            if parts.outbox is not None:
+                parts.outbox.stop()  # before its next attempt fails because the client is closed
+            if in_listener:
+                parts.dispatcher.finish_running()
+            stopping = self._stopping = asyncio.create_task(self._stop(parts, in_listener), name="tailwire close")
+        await asyncio.shield(stopping)
 
-    async def _stop(self) -> None:
-        parts = self._made_parts
-        if parts is not None:
+    async def _stop(self, parts: Parts, in_listener: bool) -> None:
+        try:
             if parts.outbox is not None:
                 await parts.outbox.close()
             await parts.driver.aclose()
             await parts.incoming.close()
-            await parts.queue.close()
-        await self._lists.close()
-        self._registries.streams.close()
-        if parts is not None:
+            await parts.queue.close(wait=not in_listener)
+            await self._lists.close()
+            self._registries.streams.close()
             await parts.http.close()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        # The last answers may have moved the position: save it before another client may claim the session.
+        self._sessions.save_position()
+        if self._release is not None:
+            self._release()
+        with _open_clients_lock:
+            _open_clients.discard(self)
 
     async def __aenter__(self) -> ChatClient:
         await self.init()

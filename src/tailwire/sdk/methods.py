@@ -227,6 +227,7 @@ class ClientMethods(CallingClient):
 
         Raises:
             TimeoutError: the timeout has passed; its text is that of `connection.explain()`.
+            CometChatException: `ERR_CLIENT_CLOSED` when the client is closed meanwhile.
         """
         await self._calls.connection.wait_connected(timeout)
 

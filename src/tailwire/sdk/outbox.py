@@ -272,15 +272,21 @@ class Outbox:
             if self._waited_once:
                 self._wake.set()
 
-    async def close(self) -> None:
-        """Stop sending. Pending messages stay on the device; their `result()` raises `ERR_CLIENT_CLOSED`."""
+    def stop(self) -> None:
+        """Send nothing from now on, because the client is being closed.
+
+        Pending messages stay on the device; their `result()` raises `ERR_CLIENT_CLOSED`.
+        """
         self._closed = True
         for entry in self._entries:
             entry._ended.set()
-        task = self._task
-        self._stop()
-        if task is not None and task is not asyncio.current_task():
-            await asyncio.wait([task])
+        if self._task is not None:
+            self._task.cancel()
+
+    async def close(self) -> None:
+        """Wait until the task has ended, after `stop()`."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
 
     def _stop(self) -> None:
         task, self._task = self._task, None

@@ -95,12 +95,14 @@ class ConnectionCalls:
 
         Raises:
             TimeoutError: the timeout has passed; its text is that of `connection.explain()`.
+            CometChatException: `ERR_CLIENT_CLOSED` when the client is closed meanwhile.
         """
         try:
             async with asyncio.timeout(timeout):
                 await self._parts.driver.connected.wait()
         except TimeoutError:
             raise TimeoutError(self.connection().explain()) from None
+        self._parts.gate.check_usable()
 
     async def wait_disconnected(self, timeout: float | None = None) -> None:
         """Wait until no socket is open, and the closing handshake of the last one is over.

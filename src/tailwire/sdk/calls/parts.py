@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from tailwire.sdk.app_settings import AppSettings
 from tailwire.sdk.calls.sender import Sender
 from tailwire.sdk.calls.user_requests import UserRequests
+from tailwire.sdk.dispatch.dispatcher import Dispatcher
 from tailwire.sdk.dispatch.incoming import Incoming
 from tailwire.sdk.dispatch.queue import EventQueue
 from tailwire.sdk.exceptions import failure
@@ -41,6 +42,7 @@ class Parts:
     tokens: Tokens
     driver: Driver
     queue: EventQueue
+    dispatcher: Dispatcher
     streams: Streams
     incoming: Incoming
     own: OwnChanges

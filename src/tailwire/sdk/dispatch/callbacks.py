@@ -134,6 +134,10 @@ class Callbacks:
         if self._r.streams.references:
             await self._r.streams.put(entry, session)
 
+    def put_last(self, event: e.Event) -> None:
+        """Put an event into all streams, and close them."""
+        self._r.streams.put_last(event)
+
     async def _handle_other(self, entry: object, session: int) -> None:
         if isinstance(entry, LateListener):
             self._r.late.remove(entry.listener)

@@ -61,6 +61,7 @@ class Dispatcher:
         self._connected = connected
         self._closing = closing
         self._throttled = False
+        self._running: Event | None = None
 
     async def handle(self, entry: object) -> None:
         """Hand an entry of the queue over to live lists, listeners and streams, and wait until they have taken it.
@@ -68,6 +69,7 @@ class Dispatcher:
         An exception of the app's code is logged and not raised.
         """
         if type(entry) is not Positioned:
+            self._running = None
             if entry == _CONNECTED:
                 self._connected()
             self._observe(entry)
@@ -75,7 +77,7 @@ class Dispatcher:
             if type(entry) is StatusChanged:
                 await self._report_to_streams(entry.status)
             return
-        event = entry.event
+        event = self._running = entry.event
         self._served.open(event, entry.position)
         try:
             self._observe(event)
@@ -84,8 +86,20 @@ class Dispatcher:
             if not self._closing() and self._served.release(event):
                 self._moved()
             raise
-        if self._served.release(event):  # false if a stream holds it, or another login has replaced the position
+        if self._running is not None and self._served.release(
+            event
+        ):  # false if a stream holds it, or another login has replaced the position
             self._moved()
+
+    def finish_running(self) -> None:
+        """Count the event that is being handed over as served, because one of its listeners closes the client.
+
+        Streams receive it before, as their last event.
+        """
+        event, self._running = self._running, None
+        if event is not None:
+            self._callbacks.put_last(event)
+            self._served.release(event)
 
     async def _report_to_streams(self, status: ConnectionStatus) -> None:
         was_throttled, self._throttled = self._throttled, status is ConnectionStatus.FEATURE_THROTTLED

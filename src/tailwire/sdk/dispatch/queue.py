@@ -71,6 +71,11 @@ class EventQueue:
         """Whether no entry is waiting or being handed over."""
         return self._task is None and not self._entries
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether the caller runs in the task that calls the app: it is called by a listener."""
+        return self._task is not None and self._task is asyncio.current_task()
+
     def capacity(self) -> Awaitable[object] | None:
         """Return None if the queue has capacity, else an awaitable that ends when it is half empty or closed."""
         if len(self._entries) < MAX_QUEUED_ENTRIES:
@@ -96,17 +101,19 @@ class EventQueue:
         if not self._closed and not entries:  # else the rest has not been handed over
             self._idle()
 
-    async def close(self) -> None:
-        """Drop all entries and wait for the running callback. One that calls `close()` itself is not waited for.
+    async def close(self, *, wait: bool = True) -> None:
+        """Drop all entries, and wait for the running callback.
 
-        A callback that takes longer than `CLOSE_TIMEOUT_SECONDS` is cancelled.
+        Args:
+            wait: whether to wait: not for a callback that waits for the end of this. One that takes longer than
+                `CLOSE_TIMEOUT_SECONDS` is cancelled.
         """
         self._closed = True
         self._entries.clear()
         if self._has_capacity is not None:
             self._has_capacity.set()
         task = self._task
-        if task is not None and task is not asyncio.current_task():
+        if task is not None and wait:
             _, late = await asyncio.wait([task], timeout=CLOSE_TIMEOUT_SECONDS)
             if late:
                 task.cancel()

@@ -389,6 +389,7 @@ class Driver:
         The task that calls this is not waited for.
         """
         self.feed(i.ClientClosed())
+        self.connected.set()  # ends the calls that wait for it
         self.connected.clear()
         current = asyncio.current_task()
         while left := [t for t in self._tasks if t is not current]:

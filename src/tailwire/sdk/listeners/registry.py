@@ -369,6 +369,14 @@ class Streams:
             if room is not None:
                 await room.wait()
 
+    def put_last(self, event: Event) -> None:
+        """Add an event to all streams, and end them."""
+        for reference in list(self.references.values()):
+            stream = reference()
+            if stream is not None:
+                stream._put(event)
+        self.close()
+
     def close(self) -> None:
         """End all streams."""
         for reference in list(self.references.values()):
