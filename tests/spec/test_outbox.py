@@ -213,6 +213,26 @@ async def test_logging_out_removes_the_outbox(stage: Stage, store):
 
 
 @spec("K5")
+async def test_entries_of_a_closed_client_do_not_change_the_saved_messages(stage: Stage, store):
+    alice, bob = await stage.enter("alice", outbox=True, store=store), await stage.enter("bob")
+    await bob.chat.block_users(["alice"])
+    failed = alice.chat.queue_message(text("to bob"))
+    with pytest.raises(CometChatException, match="ERR_BLOCKED_SENDER"):
+        await failed.result()
+    stage.network.cut()
+    pending = alice.chat.queue_message(text("to carol", "carol"))
+    await alice.chat.aclose()
+    again = stage.actor(outbox=True, store=store)
+    await again.chat.init()
+    again.chat.queue_message(text("more", "carol"))
+    saved = store.load_outbox(stage.server.app_id, "alice")
+    assert (failed.retry(), pending.cancel(), failed.cancel()) == (False, False, False)
+    assert store.load_outbox(stage.server.app_id, "alice") == saved
+    assert (failed.status, pending.status) == (FAILED, PENDING)
+    stage.network.restore()
+
+
+@spec("K5")
 async def test_full_outbox_refuses_further_messages(stage: Stage):
     alice = await stage.enter("alice", outbox=2)
     stage.network.cut()

@@ -67,8 +67,9 @@ class OutboxEntry:
         """Withdraw the message, also a failed one, which is otherwise kept on the device.
 
         Returns:
-            False if nothing was changed, because the message is being sent, or was sent or cancelled, or because the
-            user who queued it has logged out, or another one has logged in.
+            False if nothing was changed, because the message is being sent, or was sent or cancelled, because the user
+            who queued it has logged out, or another one has logged in, or because the client is closed: then cancel
+            the entry of `queued_messages()` of the next client.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
@@ -80,8 +81,8 @@ class OutboxEntry:
         """Queue a failed message again, after all others.
 
         Returns:
-            False if nothing was changed, because the message has not failed, or because the user who queued it has
-            logged out, or another one has logged in.
+            False if nothing was changed, because the message has not failed, because the user who queued it has logged
+            out, or another one has logged in, or because the client is closed.
 
         Raises:
             CometChatException: `ERR_WRONG_EVENT_LOOP` outside of the client's event loop.
@@ -150,7 +151,7 @@ class Outbox:
         self._waited_once = False  # the first wait is over; a success of another request may cut the rest short
         self._other_succeeded = False  # another request has succeeded during the first wait
         self._logged_unexpected = False
-        self._closed = False
+        self._closed = False  # once it is True, the saved messages may belong to another client
 
     def check(self) -> None:
         """Raise unless the running event loop is the client's, or the client is closed.
@@ -239,14 +240,14 @@ class Outbox:
     def cancel(self, entry: OutboxEntry) -> bool:
         """Cancel an entry: see `OutboxEntry.cancel`."""
         waits = entry.status in (OutboxStatus.PENDING, OutboxStatus.FAILED)
-        if not waits or entry is self._sending or entry not in self._entries:
+        if self._closed or not waits or entry is self._sending or entry not in self._entries:
             return False
         self._end(entry, OutboxStatus.CANCELLED)
         return True
 
     def retry(self, entry: OutboxEntry) -> bool:
         """Queue a failed entry again: see `OutboxEntry.retry`."""
-        if entry.status is not OutboxStatus.FAILED or entry not in self._entries:
+        if self._closed or entry.status is not OutboxStatus.FAILED or entry not in self._entries:
             return False
         self._entries.remove(entry)
         self._entries.append(entry)
