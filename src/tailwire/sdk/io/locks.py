@@ -56,13 +56,17 @@ class FileLock:
                 log.warning("%s cannot be locked (%s): another process may use the same session", path, e)
                 os.close(descriptor)
                 return
+            os.lseek(descriptor, 0, os.SEEK_SET)  # on Windows it stands at the locked byte
             holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
             os.close(descriptor)
             raise LockHeld(holder) from e
-        os.ftruncate(descriptor, 0)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        os.write(descriptor, str(os.getpid()).encode())
         self._descriptor = descriptor
+        try:
+            os.ftruncate(descriptor, 0)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.write(descriptor, str(os.getpid()).encode())
+        except OSError as e:  # such as a full disk: the lock is held nevertheless
+            log.warning("%s is locked, but cannot name this process: %s", path, e)
 
     def release(self) -> None:
         """Release the lock. Further calls do nothing."""
