@@ -313,3 +313,46 @@ async def test_named_requests_of_a_backend_are_carried_out_once(stage: Stage):
         assert (await rest("GET", "/users/alice"))["name"] == "Second"
         await rest(*user, headers={"x-tailwire-request": "a1b2c3d4e5f60718.2"}, json={"name": "Third"})
         assert (await rest("GET", "/users/alice"))["name"] == "Third"
+
+
+# Calls that the client repeats itself.
+
+
+async def with_a_server_that_starts_meanwhile(stage: Stage, call: Awaitable[Any]) -> Any:
+    await stage.server.stop()
+    calling = asyncio.ensure_future(call)
+    await stage.pass_time(0.1)
+    await stage.server.start()
+    return await calling
+
+
+async def test_calls_with_a_key_are_repeated_while_the_server_refuses_connections(stage: Stage):
+    chat = (await stage.enter("alice", auto=False)).chat
+    made = await with_a_server_that_starts_meanwhile(
+        stage, chat.create_user(User("dave", "Dave"), stage.server.auth_key)
+    )
+    assert made.name == "Dave"
+    changed = User("dave", "David")
+    made = await with_a_server_that_starts_meanwhile(stage, chat.update_user(changed, stage.server.api_key))
+    assert made.name == "David"
+
+
+async def without_the_first_answer(stage: Stage, call: Callable[[], Awaitable[Any]]) -> Any:
+    """Await a call whose first request reaches the server, and whose first answer does not reach the client."""
+    await stage.pass_time(1)
+    before = stage.server.parts.metrics.requests.total()
+    calling = asyncio.ensure_future(call())
+    while stage.server.parts.metrics.requests.total() == before:
+        await stage.pass_time(0.001)
+    stage.network.drop()
+    return await calling
+
+
+async def test_blocks_and_changes_of_users_are_repeated_after_a_lost_answer(stage: Stage):
+    chat = (await stage.enter("alice", auto=False)).chat
+    assert await without_the_first_answer(stage, lambda: chat.block_users(["bob"])) == {"bob": "success"}
+    assert [user.uid async for user in chat.blocked_users()] == ["bob"]
+    assert await without_the_first_answer(stage, lambda: chat.unblock_users(["bob"])) == {"bob": "success"}
+    changed = User("bob", "Robert")
+    made = await without_the_first_answer(stage, lambda: chat.update_user(changed, stage.server.api_key))
+    assert made.name == "Robert"

@@ -114,9 +114,9 @@ def _may_repeat(error: CometChatException, *, safe: bool) -> bool:
 
 
 _IDEMPOTENT = re.compile(
-    "PUT (/me|/blockedusers|/messages/[^/]+|/groups/[^/]+|.*/conversation)"
-    "|DELETE (/blockedusers|.*/conversation/(pin|read))"
-    "|POST (/files/upload-url|.*/conversation/(pin|read|delivered))"
+    "PUT (/me|/users/[^/]+|/messages/[^/]+|/groups/[^/]+|.*/conversation)"
+    "|DELETE (.*/blockedusers|.*/conversation/(pin|read))"
+    "|POST (.*/blockedusers|/files/upload-url|.*/conversation/(pin|read|delivered))"
     "|(POST|DELETE) /messages/[^/]+/(reactions/[^/]+|pin|save|thread/subscription)"
     "|PATCH /messages/[^/]+/interacted"
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from tailwire.sdk.calls.checks import decoded, quoted
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.own import RelationsChanged
+from tailwire.sdk.retry import is_safe, repeat
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.encoding import user_to_wire
 from tailwire.wire.entities import User
@@ -35,7 +37,12 @@ async def fetch_online_counts(parts: Parts, body: Mapping[str, Any]) -> dict[str
         raise failure("NO_WEBSOCKET_CONNECTION")
     scheme = parts.http.base_url.partition("://")[0]
     url = f"{scheme}://{address}/api/v3.0/online-members"
-    answer = await parts.http.ask("POST", url, body=body, authorization=signed_pass)
+    async with parts.http.progress_timeout() as limit:
+        answer = await repeat(
+            lambda: parts.http.ask("POST", url, body=body, authorization=signed_pass, time_limit=limit, repeated=True),
+            parts.world.chance,
+            safe=True,
+        )
     if not isinstance(answer, dict):
         raise failure("ERR_BAD_ERROR_RESPONSE", "The server's counts cannot be read.")
     return answer
@@ -72,8 +79,7 @@ class UserCalls:
             CometChatException: `AUTH_ERR_APIKEY_NOT_FOUND` when the key is wrong; `ERR_UID_ALREADY_EXISTS` when another
                 user has the uid; or another code of the server.
         """
-        answer = await self._parts.http.ask("POST", "/users", key=auth_key, body=user_to_wire(user))
-        return decoded(user_from_wire, answer)
+        return await self._change_with_key("POST", "/users", auth_key, user_to_wire(user))
 
     async def update_user(self, user: User, auth_key: str) -> User:
         """Change a user with a REST API key, which must not be part of an app that you ship. Needs no login.
@@ -91,8 +97,18 @@ class UserCalls:
                 auth key; `ERR_UID_NOT_FOUND` when there is no such user; or another code of the server.
         """
         body = {k: v for k, v in user_to_wire(user).items() if k != "uid"}
-        answer = await self._parts.http.ask("PUT", f"/users/{quoted(user.uid)}", key=auth_key, body=body)
-        return decoded(user_from_wire, answer)
+        return await self._change_with_key("PUT", f"/users/{quoted(user.uid)}", auth_key, body)
+
+    async def _change_with_key(self, method: str, path: str, key: str, body: Mapping[str, Any]) -> User:
+        http, chance, safe = self._parts.http, self._parts.world.chance, is_safe(method, path)
+        name, attempts = self._parts.world.unique(), count(1)
+        async with http.progress_timeout() as limit:
+
+            async def attempt() -> Any:
+                number = f"{name}.{next(attempts)}"
+                return await http.ask(method, path, key=key, body=body, time_limit=limit, repeated=safe, number=number)
+
+            return decoded(user_from_wire, await repeat(attempt, chance, safe=safe))
 
     async def update_current_user_details(self, user: User) -> User:
         """Change the logged-in user: name, avatar, link, status message, metadata and tags.
