@@ -20,6 +20,7 @@ from tailwire import (
     UploadAttachment,
     UploadFile,
     UploadFileListener,
+    User,
     UsersRequestBuilder,
 )
 
@@ -257,6 +258,10 @@ async def test_invalid_arguments_fail_before_any_request(stage: Stage):
         (lambda: chat.upload_attachments("bob", "user", b"a cat"), "give a list of files"),
         (lambda: chat.login("bob", auth_key=None), "auth_key is a NoneType: give a str"),
         (lambda: chat.login_with_auth_token(5), "auth_token is a int: give a str"),
+        (lambda: chat.login("bob", auth_key="key\n"), "auth_key contains a line break"),
+        (lambda: chat.login_with_auth_token("token\n"), "auth_token contains a line break"),
+        (lambda: chat.login_with_auth_token("tokén"), "another character that cannot be sent"),
+        (lambda: chat.create_user(User("dave", "Dave"), " key"), "auth_key contains a line break, a space at an end"),
     ):
         with pytest.raises(CometChatException, match=code):
             await call()

@@ -319,6 +319,21 @@ async def test_requests_respect_the_provider_backoff(stage: Stage):
     assert (await alice.say("bob", "x")).id
 
 
+async def test_provided_token_with_a_line_break_is_refused_with_the_reason_and_the_provider_called_again(
+    stage: Stage, caplog
+):
+    alice, provider = await enter(stage)
+    provider.next_token = await stage.server.token_for("alice") + "\n"
+    alice.chat.set_app_state("background")
+    await stage.pass_time(LIFETIME + 10)
+    assert await code_of(alice.say("bob", "x")) == "ERR_AUTH_TOKEN_EXPIRED"
+    assert "returned a token with a line break" in caplog.text
+    provider.next_token = ""
+    await stage.pass_time(60)
+    assert (await alice.say("bob", "x")).id
+    assert len(provider.call_times) == 2
+
+
 async def test_token_that_expired_while_disconnected_is_not_tried(stage: Stage):
     alice, provider = await enter(stage)
     stage.network.cut()

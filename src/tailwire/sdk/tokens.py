@@ -35,6 +35,7 @@ from tailwire.sdk.io.owner import MachineRunner
 from tailwire.sdk.io.world import Wire, World
 from tailwire.sdk.retry import RetryPolicy, Waits
 from tailwire.sdk.session_holder import SessionHolder
+from tailwire.wire.identifiers import UNSENDABLE_TEXT, is_sendable
 
 log = logging.getLogger("tailwire")
 TokenProvider = Callable[[], Awaitable[str]]
@@ -176,6 +177,7 @@ class Tokens:
         Raises:
             Exception: whatever the provider raises.
             TypeError: the provider does not return a token.
+            ValueError: it returns one that cannot be sent.
             RuntimeError: there is no provider.
             CometChatException: the server rejected the token or was not reached; `USER_NOT_AUTHORISED` for the token
                 of another user; `USER_NOT_LOGGED_IN` if the user has logged out.
@@ -223,4 +225,6 @@ class Tokens:
         token = await provided if inspect.isawaitable(provided) else provided
         if not isinstance(token, str) or not token:
             raise TypeError(f"the token provider returned a {type(token).__name__}, not a token")
+        if not is_sendable(token):
+            raise ValueError(f"the token provider returned a token with {UNSENDABLE_TEXT}")
         return token

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from tailwire.sdk.exceptions import failure
 from tailwire.wire.codec import DECODING_ERRORS
+from tailwire.wire.identifiers import UNSENDABLE_TEXT, is_sendable
 
 T = TypeVar("T")
 
@@ -86,3 +87,18 @@ def checked_limit(limit: int, most: int = 100) -> int:
 def text_of(answer: Any) -> str:
     """Return the human-readable message in the server's answer to a successful call; "success" if it has none."""
     return str(answer.get("message") or answer.get("Message") or "success") if isinstance(answer, dict) else "success"
+
+
+def check_secret(name: str, value: object) -> None:
+    """Check a token or key, which is sent as an HTTP header.
+
+    Args:
+        name: the name of the argument, for the text of the error.
+
+    Raises:
+        CometChatException: `ERR_INVALID_ARGUMENT` when it is not text, or contains a character that cannot be sent.
+    """
+    if not isinstance(value, str):
+        raise failure("ERR_INVALID_ARGUMENT", f"{name} is a {type(value).__name__}: give a str.")
+    if not is_sendable(value):
+        raise failure("ERR_INVALID_ARGUMENT", f"{name} contains {UNSENDABLE_TEXT}.")

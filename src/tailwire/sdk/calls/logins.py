@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from tailwire.sdk.calls.checks import decoded, quoted
+from tailwire.sdk.calls.checks import check_secret, decoded, quoted
 from tailwire.sdk.calls.pages import fetch_position
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.connection import inputs as i
@@ -25,11 +25,6 @@ from tailwire.wire.identifiers import stored_id
 log = logging.getLogger("tailwire")
 
 _SECRET_FIELDS = ("authToken", "jwt", "wsChannel")
-
-
-def _check_secret(name: str, value: object) -> None:
-    if not isinstance(value, str):
-        raise failure("ERR_INVALID_ARGUMENT", f"{name} is a {type(value).__name__}: give a str.")
 
 
 class LoginCalls:
@@ -60,7 +55,8 @@ class LoginCalls:
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `LOGIN_IN_PROGRESS` while another
-                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text; `ERR_UID_NOT_FOUND` when the
+                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text, or the key
+                contains a line break or another character that no key has; `ERR_UID_NOT_FOUND` when the
                 user does not exist; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`
                 when the app id is wrong; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
                 `SESSION_NOT_READ` when the user's queued messages cannot be read from this device: then nothing is
@@ -68,7 +64,7 @@ class LoginCalls:
                 already; or another code of the server.
         """
 
-        _check_secret("auth_key", auth_key)
+        check_secret("auth_key", auth_key)
 
         async def get_token() -> str:
             body = {"platform": "python", "deviceId": self._parts.identity.resource}
@@ -96,7 +92,7 @@ class LoginCalls:
             CometChatException: as for `login`; `AUTH_ERR_AUTH_TOKEN_NOT_FOUND` when the server does not know the token.
         """
 
-        _check_secret("auth_token", auth_token)
+        check_secret("auth_token", auth_token)
 
         async def get_token() -> str:
             return auth_token

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
-from tailwire.sdk.calls.checks import decoded, quoted
+from tailwire.sdk.calls.checks import check_secret, decoded, quoted
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.own import RelationsChanged
@@ -100,6 +100,7 @@ class UserCalls:
         return await self._change_with_key("PUT", f"/users/{quoted(user.uid)}", auth_key, body)
 
     async def _change_with_key(self, method: str, path: str, key: str, body: Mapping[str, Any]) -> User:
+        check_secret("auth_key", key)
         http, chance, safe = self._parts.http, self._parts.world.chance, is_safe(method, path)
         name, attempts = self._parts.world.unique(), count(1)
         async with http.progress_timeout() as limit:
