@@ -9,7 +9,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from harness import CONNECTED, DISCONNECTED, Actor, Stage
-from tailwire import CometChatException, MemorySessionStore
+from tailwire import CometChatException, MemorySessionStore, TextMessage
 from tailwire.server.config import Settings
 from tailwire.testing.virtual.world import PORT, VirtualServer
 from tailwire.wire.frames import CLIENT_FEATURES
@@ -332,6 +332,30 @@ async def test_provided_token_with_a_line_break_is_refused_with_the_reason_and_t
     await stage.pass_time(60)
     assert (await alice.say("bob", "x")).id
     assert len(provider.call_times) == 2
+
+
+class CancelledProvider(Provider):
+    """Waits for a task that was cancelled, as the callers of a request that they share do, while it `fails`."""
+
+    async def __call__(self) -> str:
+        if self.fails:
+            self.call_times.append(self._stage.now)
+            shared = asyncio.create_task(asyncio.sleep(1))
+            shared.cancel()
+            await shared
+        return await super().__call__()
+
+
+async def test_provider_that_waits_for_something_cancelled_does_not_stop_the_outbox(stage: Stage):
+    alice, provider = await enter(stage, CancelledProvider(stage), outbox=True)
+    alice.chat.set_app_state("background")
+    await stage.pass_time(LIFETIME + 10)
+    provider.fails = True
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", text="x"))
+    await stage.pass_time(30)
+    assert entry.error.code == "ERR_AUTH_TOKEN_EXPIRED"
+    provider.fails = False
+    assert (await asyncio.wait_for(entry.result(), 120)).id
 
 
 async def test_token_that_expired_while_disconnected_is_not_tried(stage: Stage):

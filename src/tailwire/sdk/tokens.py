@@ -178,7 +178,7 @@ class Tokens:
             Exception: whatever the provider raises.
             TypeError: the provider does not return a token.
             ValueError: it returns one that cannot be sent.
-            RuntimeError: there is no provider.
+            RuntimeError: there is no provider, or it waited for something that was cancelled.
             CometChatException: the server rejected the token or was not reached; `USER_NOT_AUTHORISED` for the token
                 of another user; `USER_NOT_LOGGED_IN` if the user has logged out.
         """
@@ -221,8 +221,14 @@ class Tokens:
     async def _ask_provider(self) -> str:
         if self._provider is None:
             raise RuntimeError("there is no token provider")
-        provided = self._provider()
-        token = await provided if inspect.isawaitable(provided) else provided
+        try:
+            provided = self._provider()
+            token = await provided if inspect.isawaitable(provided) else provided
+        except asyncio.CancelledError as e:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError("the token provider waited for something that was cancelled") from e
         if not isinstance(token, str) or not token:
             raise TypeError(f"the token provider returned a {type(token).__name__}, not a token")
         if not is_sendable(token):
