@@ -96,3 +96,19 @@ async def test_unknown_group_is_refused_at_the_first_step(stage: Stage):
     with pytest.raises(CometChatException) as caught:
         await anext(alice.chat.group_members("nowhere"))
     assert caught.value.code == "ERR_GUID_NOT_FOUND"
+
+
+@pytest.mark.parametrize("oldest_first", [False, True])
+async def test_messages_go_on_after_a_page_that_could_not_be_requested(stage: Stage, oldest_first: bool):
+    alice = await stage.enter("alice", auto=False)
+    ids = [(await alice.say("bob", str(n))).id for n in range(5)]
+    first, order = ids.pop(0), (1 if oldest_first else -1)
+    messages = alice.chat.messages(uid="bob", after=first if oldest_first else 0, page_size=2)
+    read = [(await anext(messages)).id, (await anext(messages)).id]
+    stage.network.cut()
+    for _ in range(2):
+        with pytest.raises(CometChatException, match="NO_INTERNET_CONNECTION"):
+            await anext(messages)
+    stage.network.restore()
+    read += [message.id async for message in messages]
+    assert read == (ids if oldest_first else [*ids[::order], first])

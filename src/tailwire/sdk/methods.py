@@ -505,7 +505,8 @@ class ClientMethods(CallingClient):
             CometChatException: by the iterator, `ERR_INVALID_ARGUMENT` with both uid and guid;
                 `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when `page_size` is out of range;
                 `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when
-                the logged-in user is not a member; or another code of the server.
+                the logged-in user is not a member; or another code of the server. The iterator can be used further: its
+                next step repeats the request.
         """
         return self._calls.messages.messages(
             uid=uid, guid=guid, before=before, after=after, page_size=page_size, actions=actions

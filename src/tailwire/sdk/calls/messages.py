@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, TypeVar
 
 from tailwire.sdk.calls.checks import checked_id, checked_limit, checked_receiver
+from tailwire.sdk.calls.entries import Entries
 from tailwire.sdk.calls.outcome import OnProgress
 from tailwire.sdk.calls.pages import readable
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.calls.uploads import UploadCalls
+from tailwire.sdk.calls.user_requests import UserRequests
 from tailwire.sdk.dispatch.history import id_of
 from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.listeners.events import DraftChanged
@@ -29,6 +31,32 @@ from tailwire.wire.entities import (
 from tailwire.wire.frames import FrameType, envelope
 
 M = TypeVar("M", bound=BaseMessage)
+
+
+class _History:
+    """The pages of a conversation, from a message on. After a failed request, the next call repeats it."""
+
+    def __init__(self, requests: UserRequests, query: dict[str, Any], uid: str, guid: str, cursor: int) -> None:
+        self._requests = requests
+        self._query = query
+        self._uid, self._guid = uid, guid
+        self._newer = query["affix"] == "append"
+        self._cursor = cursor
+        self._ended = False
+
+    async def fetch_next(self) -> list[BaseMessage]:
+        """Return the next messages in the order of the iteration; an empty list at the end."""
+        if self._uid and self._guid:
+            raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")
+        checked_limit(self._query["per_page"])
+        page: list[BaseMessage] = []
+        while not page and not self._ended:
+            query = {**self._query, "id": self._cursor} if self._cursor else self._query
+            listed = await self._requests.list_messages(query, uid=self._uid, guid=self._guid)
+            page = readable(message_from_wire, listed, "a message")
+            previous, self._cursor = self._cursor, id_of(listed[-1 if self._newer else 0]) if listed else 0
+            self._ended = not self._cursor or self._cursor == previous
+        return page if self._newer else page[::-1]
 
 
 class MessageCalls:
@@ -201,7 +229,7 @@ class MessageCalls:
         """
         return await self._parts.requests.fetch(message_from_wire, "GET", f"/messages/{checked_id(message_id)}")
 
-    async def messages(
+    def messages(
         self,
         *,
         uid: str = "",
@@ -232,26 +260,14 @@ class MessageCalls:
             CometChatException: by the iterator, `ERR_INVALID_ARGUMENT` with both uid and guid;
                 `ERROR_NON_POSITIVE_LIMIT`, `ERROR_LIMIT_EXCEEDED` when `page_size` is out of range;
                 `ERR_UID_NOT_FOUND`, `ERR_GUID_NOT_FOUND` when there is no such user or group, `ERR_NOT_A_MEMBER` when
-                the logged-in user is not a member; or another code of the server.
+                the logged-in user is not a member; or another code of the server. The iterator can be used further: its
+                next step repeats the request.
         """
-        if uid and guid:
-            raise failure("ERR_INVALID_ARGUMENT", "Give uid or guid, not both.")
-        checked_limit(page_size)
-        newer = after > 0
-        cursor = after if newer else before
-        while True:
-            query: dict[str, Any] = {"per_page": page_size, "affix": "append" if newer else "prepend"}
-            if cursor:
-                query["id"] = cursor
-            if not actions:
-                query["categories"] = "message,custom,interactive,call"
-            listed = await self._parts.requests.list_messages(query, uid=uid, guid=guid)
-            page = readable(message_from_wire, listed, "a message")
-            for message in page if newer else reversed(page):
-                yield message
-            previous, cursor = cursor, id_of(listed[-1] if newer else listed[0]) if listed else 0
-            if not cursor or cursor == previous:
-                return
+        query: dict[str, Any] = {"per_page": page_size, "affix": "append" if after > 0 else "prepend"}
+        if not actions:
+            query["categories"] = "message,custom,interactive,call"
+        cursor = after if after > 0 else before
+        return Entries(_History(self._parts.requests, query, uid, guid, cursor).fetch_next)
 
     # Typing and transient messages go over the socket.
 
