@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -105,6 +107,31 @@ async def test_login_that_cannot_read_the_outbox_keeps_the_session_of_the_other_
     store.unreadable_uid = ""
     assert (await phone.chat.login("bob", auth_key=stage.server.auth_key)).uid == "bob"
     await phone.chat.wait_connected(10)
+
+
+@pytest.mark.spec("K5")
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot sync a folder")
+async def test_message_in_a_folder_that_cannot_be_synced_is_queued_and_not_refused(
+    stage: Stage, tmp_path, monkeypatch, caplog
+):
+    alice = await stage.enter("alice", store=FileSessionStore(tmp_path), outbox=True)
+    stage.network.cut()
+    sync = os.fsync
+
+    def sync_files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not supported by this file system")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", sync_files_only)
+    entry = alice.chat.queue_message(TextMessage(receiver="bob", text="kept"))
+    assert "a power cut may undo that" in caplog.text
+    assert alice.chat.queued_messages() == [entry]
+    await alice.chat.aclose()
+    later = stage.actor(store=FileSessionStore(tmp_path), outbox=True)
+    await later.chat.init()
+    assert [e.muid for e in later.chat.queued_messages()] == [entry.muid]
+    stage.network.restore()
 
 
 def test_queue_files_are_synced_before_they_are_renamed(tmp_path, monkeypatch):

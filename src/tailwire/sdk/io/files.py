@@ -125,11 +125,12 @@ class FileSessionStore:
             os.unlink(temporary)
             raise
         if sync and os.name != "nt":  # Windows cannot sync a folder
-            folder = os.open(path.parent, os.O_RDONLY)
             try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+                _sync_folder(path.parent)
+            except OSError as e:  # the file has its new content: refused now, a message would be sent at the next start
+                log.warning(
+                    "%s is saved, but a power cut may undo that, because its folder cannot be synced: %s", path, e
+                )
 
     def clear(self, app_id: str) -> None:
         """Remove the saved session of an app.
@@ -161,6 +162,8 @@ class FileSessionStore:
     def save_outbox(self, app_id: str, uid: str, outbox: Mapping[str, Any] | None) -> None:
         """Save the outbox of a user, durably; None removes it.
 
+        If the file was replaced, but its folder cannot be synced, a warning is logged: a power cut may undo the change.
+
         Args:
             app_id: the id of the app.
             uid: the uid of the user.
@@ -174,3 +177,11 @@ class FileSessionStore:
             self._remove(path)
         else:
             self._write(path, outbox, sync=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
