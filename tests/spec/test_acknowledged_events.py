@@ -278,3 +278,19 @@ async def test_unacknowledged_reaction_is_handed_over_again_without_the_acknowle
     await stage.pass_time(1)
     again = await after_a_crash(stage, store)
     assert not [e for e in again if isinstance(e, MessageReceived | ReactionChanged)]
+
+
+async def test_close_with_a_full_stream_that_ends_meanwhile_loses_nothing(stage: Stage, monkeypatch):
+    monkeypatch.setattr(registry, "MAX_EVENTS", 10)
+    store, alice = MemorySessionStore(), await stage.enter("alice")
+    bob, events = await bob_with_stream(stage, store)
+    texts = [str(number) for number in range(30)]
+    for text in texts:
+        await alice.say("bob", text)
+    await stage.pass_time(1)
+    closing = asyncio.create_task(bob.chat.aclose())
+    await asyncio.sleep(0)
+    events.close()
+    await closing
+    monkeypatch.undo()
+    assert await texts_after_a_crash(stage, store) == texts

@@ -201,6 +201,7 @@ class ChatClient(ClientMethods):
                 return
             if parts.outbox is not None:
                 parts.outbox.stop()  # before its next attempt fails because the client is closed
+            parts.queue.hold()  # what would be handed over while the rest is closed might go to streams that have ended
             if in_listener:
                 parts.dispatcher.finish_running()
             stopping = self._stopping = asyncio.create_task(self._stop(parts, in_listener), name="tailwire close")

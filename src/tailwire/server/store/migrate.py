@@ -108,8 +108,8 @@ async def _upgrade_postgres(url: str, connect: Callable[[], Awaitable[Any]] | No
 
 
 def _upgrade_between_locks(connection: Connection) -> None:
-    # While a change of a table waits for those who use it, such as a backup, all others wait behind it. So it waits only
-    # briefly, lets the others go first, and tries again.
+    # While a change of a table waits for those who use it, such as a backup, all others wait behind it. So it waits for
+    # a short time only, lets the others go first, and tries again.
     for attempt in itertools.count():
         try:
             connection.execute(text(f"SET lock_timeout = {round(LOCK_SECONDS * 1000)}"))
