@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tailwire import MediaMessage, TextMessage, User
+from tailwire import Group, MediaMessage, TextMessage, User
 from tailwire.sdk.live.message_list import LiveMessage
 from tailwire.wire.entities import Attachment
 from tui.marks import needs_textual
@@ -107,3 +107,54 @@ async def test_terminal_receives_no_escape_sequence_of_another_user(tailwire_ser
         drawn = screen.app.screen._compositor.render_strips()
         for line in drawn:
             assert not any(FORBIDDEN.search(segment.text) for segment in line)
+
+
+MARKUP = "[/x] [@click=app.quit]press[/] [bold]"
+
+
+@pytest.mark.gui
+async def test_name_that_looks_like_markup_is_shown_as_it_is_in_every_place(tailwire_server, tmp_path, monkeypatch):
+    from tui.conftest import Table
+
+    file = tmp_path / f"{MARKUP.replace('/', '')}.txt"
+    file.write_text("x")
+    monkeypatch.chdir(tmp_path)
+    table = Table(tailwire_server, tmp_path / "profiles")
+    table.add("alice")
+    table.add("mallory", MARKUP)
+    mallory = await table.enter("mallory")
+    await mallory.create_group(Group("closed", f"Closed {MARKUP}", type="public"))
+    text = await mallory.send_message(TextMessage(receiver="alice", text=f"text {MARKUP}"))
+    await mallory.add_reaction(text.id, "[/x]")
+    async with table.chat(size=(140, 40)) as screen:
+
+        async def window(key: str, *shown: str) -> None:
+            await screen.press(key)
+            await screen.until(*shown)
+            await screen.press("escape")
+            await screen.until(gone=shown[0])
+
+        await screen.until(f"● {MARKUP[:10]}", f"text {MARKUP}", "[/x] 1")
+        assert screen.text.splitlines()[0].count(MARKUP[:10]) == 2  # in the list, and as the heading
+        await mallory.start_typing("alice")
+        await screen.until(f"{MARKUP} is typing …")
+        await window("ctrl+f", f"Search in {MARKUP}")
+        await window("ctrl+o", f"Send a file to {MARKUP}", file.name)
+        await screen.press("ctrl+k")
+        await screen.until("Jump to", MARKUP)
+        await screen.type("closed")
+        await screen.until(f"#Closed {MARKUP}  group")
+        await screen.press("enter")
+        await screen.until("#Closed [/x]", "Join")
+        await screen.press("escape", "r")
+        await screen.until(f"Reply to {MARKUP}: text [/x]")
+        await screen.type(f"answer {MARKUP}")
+        await screen.press("enter")
+        await screen.until(f"┃ {MARKUP}: text {MARKUP}", f"answer {MARKUP}", "✓", gone="Reply to")
+        await mallory.mark_as_read(screen.app.screen.main.live.items[-1].message)
+        await screen.press("escape")
+        await window("i", "Who received and read it", f"{MARKUP}  read")
+        await screen.press("up", "t")
+        await screen.until("Thread in [/x] [@click=app.quit]")
+        await window("ctrl+o", f"Send a file to {MARKUP}")
+    await mallory.aclose()

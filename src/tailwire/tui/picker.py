@@ -94,7 +94,7 @@ class Picker(ModalScreen[Any]):
     def compose(self) -> ComposeResult:
         """Yield the field and the list."""
         with Vertical() as box:
-            box.border_title = self._title
+            box.border_title = Content(self._title)  # a string would be parsed as markup, and contain others' names
             yield Input(placeholder=self._hint)
             yield OptionList(markup=False)
             yield Static(markup=False)

@@ -102,7 +102,7 @@ class UploadScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """Yield the field, the paths and the progress."""
         with Vertical() as box:
-            box.border_title = Content(f"Send a file to {self._place.title}").plain
+            box.border_title = Content(f"Send a file to {self._place.title}")  # a string would be parsed as markup
             yield Input(placeholder="Path of the file; tab completes, enter sends")
             yield Static(id="paths", markup=False)
             yield ProgressBar(show_eta=False)
