@@ -25,6 +25,19 @@ async def test_token_of_another_user_is_refused(table: Table):
     app = table.app(token=table.tokens["bob"])
     async with app.run_test(size=(80, 30), notifications=True) as pilot:
         await Screen(app, pilot).until("The token belongs to bob")
+    assert list((table.folder / "profiles").rglob("session-*.json")) == []
+
+
+async def test_token_of_another_user_is_not_revoked_and_the_saved_session_of_the_profile_stays(table: Table):
+    async with table.chat():
+        pass
+    app = table.app(token=table.tokens["bob"])
+    async with app.run_test(size=(80, 30), notifications=True) as pilot:
+        await Screen(app, pilot).until("The token belongs to bob")
+    await table.enter("bob")  # the token is still valid
+    await table.others[-1].aclose()
+    async with table.chat(token="") as screen:
+        assert screen.app.chat.get_logged_in_user().uid == "alice"
 
 
 async def test_user_id_may_be_entered_in_upper_case(table: Table):

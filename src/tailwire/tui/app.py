@@ -17,6 +17,7 @@ from tailwire.adapters.watching import Watch
 from tailwire.sdk.app_settings import AppSettingsBuilder
 from tailwire.sdk.client import ChatClient
 from tailwire.sdk.exceptions import CometChatException
+from tailwire.sdk.io.files import FileSessionStore
 from tailwire.sdk.live.conversations import LiveConversations
 from tailwire.tui.chat_screen import ChatScreen
 from tailwire.tui.login import LoginScreen, Secret
@@ -114,7 +115,7 @@ class ChatApp(App[None]):
             return
         chat = ChatClient(profile.app_id, settings, session_store=store)
         try:
-            conversations = await self._prepare(chat, profile, secret)
+            conversations = await self._prepare(chat, store, profile, secret)
         except CometChatException as e:
             reason = self._reason_text(e)
         except TimeoutError:
@@ -129,16 +130,28 @@ class ChatApp(App[None]):
             return
         self._show_failure(f"Not logged in. {reason}")
 
-    async def _prepare(self, chat: ChatClient, profile: Profile, secret: Secret) -> LiveConversations:
+    async def _prepare(
+        self, chat: ChatClient, store: FileSessionStore, profile: Profile, secret: Secret
+    ) -> LiveConversations:
         # Closes the client if it cannot be used, or the worker is cancelled: an open one keeps the session locked.
+        saved = None
         try:
             await chat.init()
+            restored = chat.get_logged_in_user()
+            if restored is None or restored.uid == profile.uid:
+                saved = store.load(profile.app_id)
             async with asyncio.timeout(LOGIN_TIMEOUT_SECONDS):
                 await self._log_in(chat, profile, secret)
             conversations = await chat.live_conversations(page_size=50)
             self._profiles.use(profile)
         except BaseException:
+            user = chat.get_logged_in_user()
             await chat.aclose()
+            if user is not None and user.uid != profile.uid:  # their session has replaced that of the profile
+                if saved is None:
+                    store.clear(profile.app_id)
+                else:
+                    store.save(profile.app_id, saved)
             raise
         return conversations
 
@@ -150,8 +163,7 @@ class ChatApp(App[None]):
             user = await chat.login(profile.uid, auth_key=secret.auth_key)
         if user is None:
             raise ValueError(f"There is no saved session of {profile.uid}: enter an auth token.")
-        if user.uid != profile.uid:
-            await chat.logout()
+        if user.uid != profile.uid:  # no logout: it would revoke the token, which others may use
             raise ValueError(f"The token belongs to {user.uid}: enter that user id, or a token of {profile.uid}.")
 
     def _reason_text(self, error: CometChatException) -> str:
