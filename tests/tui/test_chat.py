@@ -7,8 +7,9 @@ import threading
 
 import pytest
 
-from tailwire import Group, TextMessage
+from tailwire import ChatClient, Group, TextMessage
 from tailwire.sdk.calls.connection import Connection
+from tailwire.sdk.exceptions import failure
 from tui.conftest import Table
 from tui.marks import needs_textual
 
@@ -54,6 +55,50 @@ async def test_message_of_another_user_appears_and_is_marked_as_read(table: Tabl
         async with await bob.live_messages(uid="alice") as live:
             await bob.send_message(TextMessage(receiver="alice", text="second"))
             await screen.until("second", holds=lambda: bool(live.items[-1].message.read_at))
+    await bob.aclose()
+
+
+async def test_message_that_arrives_while_another_window_has_the_focus_is_marked_as_read_on_return(table: Table):
+    from textual.events import AppBlur, AppFocus
+
+    await talk(table, "first")
+    bob = await table.enter("bob")
+    async with table.chat() as screen:
+        await screen.until("first", holds=lambda: screen.app.screen.main._read_up_to > 0)
+        screen.app.post_message(AppBlur())
+        await screen.until(holds=lambda: not screen.app.app_focus)
+        async with await bob.live_messages(uid="alice") as live:
+            await bob.send_message(TextMessage(receiver="alice", text="second"))
+            await screen.until(holds=lambda: "second" in screen.app.screen.main.history.text())
+            await screen.pilot.pause()
+            assert not live.items[-1].message.read_at
+            screen.app.post_message(AppFocus())
+            await screen.until(holds=lambda: bool(live.items[-1].message.read_at))
+    await bob.aclose()
+
+
+async def test_read_mark_that_was_not_sent_is_sent_once_the_connection_is_back(table: Table, monkeypatch):
+    await talk(table, "first")
+    bob = await table.enter("bob")
+    mark = ChatClient.mark_as_read
+    refused: list[int] = []
+
+    async def refuse(chat: ChatClient, message: TextMessage) -> str:
+        if message.text == "second" and not refused:
+            refused.append(message.id)
+            raise failure("NO_WEBSOCKET_CONNECTION")
+        return await mark(chat, message)
+
+    async with table.chat() as screen:
+        await screen.until("first")
+        monkeypatch.setattr(ChatClient, "mark_as_read", refuse)
+        async with await bob.live_messages(uid="alice") as live:
+            await bob.send_message(TextMessage(receiver="alice", text="second"))
+            await screen.until("second", holds=lambda: bool(refused))
+            await screen.app.chat.disconnect()
+            await screen.until("○ Alice")
+            await screen.app.chat.connect()
+            await screen.until("● Alice", holds=lambda: bool(live.items[-1].message.read_at))
     await bob.aclose()
 
 

@@ -78,7 +78,7 @@ class ChatScreen(Screen[None]):
         self._threads = UnreadThreads(me.uid if me else "", self._mark_threads)
         self._actions: MessageActions | None = None
         self._stops: list[Callable[[], None]] = []
-        self._drawing = False
+        self._drawing = self._connected = False
 
     def compose(self) -> ComposeResult:
         """Yield the parts of the screen."""
@@ -101,6 +101,7 @@ class ChatScreen(Screen[None]):
         ]
         self._chat.add_message_listener(THREADS_LISTENER_ID, self._threads)
         self.set_interval(BANNER_SECONDS, self._draw)
+        self.watch(self.app, "app_focus", self._draw_histories, init=False)  # what is visible is read on its return
         self.query_one("#thread").display = False
         if self.app.console.color_system in ("256", "truecolor") and not self.app.no_color:
             self.main.history.picture = self.thread.history.picture = self._pictures.lines
@@ -160,8 +161,11 @@ class ChatScreen(Screen[None]):
         words = "" if status in _GOOD_STATUSES else self._chat.connection.explain()
         banner.update(words)
         banner.display = bool(words)
+        before, self._connected = self._connected, status in _GOOD_STATUSES
+        if self._connected and not before:
+            self._draw_histories()  # what was read meanwhile is reported now
         me = self._chat.get_logged_in_user()
-        dot = ("●", "$success") if status in _GOOD_STATUSES else ("○", "$error")
+        dot = ("●", "$success") if self._connected else ("○", "$error")
         sending = self.uploads.summary()
         hints = f"{sending}   F1 keys" if sending else "ctrl+k jump   ctrl+f search   esc messages   F1 keys"
         keys.update(Content.assemble(dot, f" {name_of(me) if me else ''}   ", (hints, "$text-muted")))

@@ -157,7 +157,10 @@ class History(Widget, can_focus=True):
         self.select(self.items[min(max(wanted, 0), len(self.items) - 1)].key)
 
     def draw_again(self) -> None:
-        """Draw all messages again. Call it when a picture has arrived, or after a change of `unread_threads`."""
+        """Draw all messages again, and post `Seen` again if the end is visible.
+
+        Call it when a picture has arrived, after a change of `unread_threads`, or when the user returns.
+        """
         self._lines.clear()
         self._lay_out_again()
 

@@ -182,15 +182,21 @@ class Pane(Vertical):
         last = next((i.message for i in reversed(live.items) if i.message.id and i.message.sender.uid != me), None)
         if last is None or last.id <= self._read_up_to:
             return
-        self._read_up_to = last.id
-        self.run_worker(self._run_quietly(self._client.mark_as_read(last)), group="read")
+        self.run_worker(self._report_read(self._client, live, last), group="read", exclusive=True)
 
-    async def _run_quietly(self, call: Any) -> None:
-        # For reports such as typing and read marks: if one fails, it is only logged, because the next one follows soon.
+    async def _report_read(self, client: ChatClient, live: LiveMessages, last: BaseMessage) -> None:
+        # If it fails, the next `History.Seen` repeats it: the screen lets that follow once the connection is back.
+        if await self._run_quietly(client.mark_as_read(last)) and live is self.live:
+            self._read_up_to = last.id
+
+    async def _run_quietly(self, call: Any) -> bool:
+        # For reports such as typing and read marks: if one fails, it is only logged.
         try:
             await call
         except CometChatException as e:
             self.log.info(f"not reported to the server: {e.code}")
+            return False
+        return True
 
     @on(History.AtTop)
     def _read_older(self) -> None:
