@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 
@@ -143,6 +144,64 @@ async def test_arrow_up_in_the_empty_field_edits_the_last_message(table: Table):
         await screen.type("typo")
         await screen.press("enter")
         await screen.until("a typo", "(edited)", gone="Editing")
+
+
+@pytest.mark.parametrize("end", ["escape", "enter", "reply"])
+async def test_text_in_the_field_returns_after_an_edit(table: Table, end: str):
+    await talk(table, "hello")
+    async with table.chat() as screen:
+        await screen.until("hello")
+        await screen.type("a typo")
+        await screen.press("enter")
+        await screen.until("a typo", "✓")
+        await screen.type("half a message")
+        await screen.press("escape", "e")
+        await screen.until("Editing", gone="half a message")
+        await (screen.press("escape", "escape", "r") if end == "reply" else screen.press(end))
+        await screen.until("half a message", gone="Editing")
+        assert screen.app.screen.main.composer.text == "half a message"
+
+
+async def test_text_that_is_typed_while_an_edit_is_being_sent_stays(table: Table, monkeypatch):
+    await talk(table, "hello")
+    edit, begun, go_on = ChatClient.edit_message, asyncio.Event(), asyncio.Event()
+
+    async def held(chat: ChatClient, message: TextMessage) -> object:
+        begun.set()
+        await go_on.wait()
+        return await edit(chat, message)
+
+    monkeypatch.setattr(ChatClient, "edit_message", held)
+    async with table.chat() as screen:
+        await screen.until("hello")
+        await screen.type("first")
+        await screen.press("enter")
+        await screen.until("first", "✓")
+        await screen.press("up")
+        await screen.until("Editing")
+        await screen.type(", second")
+        await screen.press("enter")
+        await screen.until(holds=begun.is_set)
+        await screen.type(", third")
+        go_on.set()
+        await screen.until("(edited)")
+        await screen.press("enter")
+        await screen.until("first, second, third (edited)", gone="Editing")
+        assert screen.app.screen.main.composer.text == ""
+
+
+async def test_text_in_the_field_of_a_thread_is_kept_when_the_thread_is_closed(table: Table):
+    await talk(table, "the plan")
+    async with table.chat(size=(140, 30)) as screen:
+        await screen.until("the plan")
+        await screen.press("escape", "t")
+        await screen.until("Thread in Bob")
+        await screen.type("half a reply")
+        await screen.until("half a reply")
+        await screen.press("escape", "escape")
+        await screen.until(gone="Thread in Bob")
+        await screen.press("escape", "t")
+        await screen.until("Thread in Bob", "half a reply")
 
 
 async def test_selected_message_is_answered_with_a_quote(table: Table):

@@ -66,7 +66,8 @@ class Pane(Vertical):
         self._read_up_to = 0
         self._typed_at = float("-inf")
         self._loading = self._drawing = False
-        self._drafts: dict[Place, str] = {}
+        self._drafts: dict[tuple[str, int], str] = {}
+        self._set_aside = ""  # what was in the field before the edit
         self._editing: BaseMessage | None = None
         self._replying: BaseMessage | None = None
 
@@ -126,14 +127,12 @@ class Pane(Vertical):
             raise
         live = opening.result()
         first = self._client is None
-        if self.place is not None and self._editing is None:
-            self._drafts[self.place] = self.composer.text
         self.close()
         self._client, self.place, self.live = client, place, live
         self._read_up_to, self._typed_at = 0, float("-inf")
         self.put_aside()
         if not first:
-            self.composer.text = self._drafts.pop(place, "")
+            self.composer.text = self._drafts.pop((place.key, place.parent), "")
         self.history.me = me.uid if me else ""
         self.history.select(None)
         self.history.follow_newest()
@@ -141,7 +140,13 @@ class Pane(Vertical):
         self._draw()
 
     def close(self) -> None:
-        """Stop following the open conversation or thread, and show no messages."""
+        """Stop following the open conversation or thread, and show no messages.
+
+        Text in the field is kept for when it is opened again.
+        """
+        if self.place is not None:
+            text = self.composer.text if self._editing is None else self._set_aside
+            self._drafts[self.place.key, self.place.parent] = text
         if self.live is not None:
             self.live.close()
         self.live = self.place = None
@@ -288,19 +293,24 @@ class Pane(Vertical):
         except CometChatException as e:
             self.post_message(self.Problem(f"Not edited: {error_text(e)}"))  # the text remains in the field
             return
-        if self._editing is message:
-            self.composer.text = ""
+        if self._editing is message and self.composer.text.strip() == text:  # if not, the user writes on
             self.put_aside()
 
     def put_aside(self) -> None:
-        """Stop editing a message, which clears the field, or stop replying to one, which keeps the text."""
+        """Stop editing a message or replying to one.
+
+        After an edit, the field contains again what was in it before.
+        """
         if self._editing is not None:
-            self.composer.text = ""
+            self.composer.text, self._set_aside = self._set_aside, ""
+            self.composer.move_cursor(self.composer.document.end)
         self._editing = self._replying = None
         self.query_one(".about").display = False
 
     def edit(self, item: LiveMessage) -> bool:
         """Begin to edit a message: put its text into the field; sending it then changes the message.
+
+        What was in the field returns to it when the edit is sent or cancelled.
 
         Return False if the message is not a text message of the user themself, is not sent yet, or is deleted.
         """
@@ -308,6 +318,8 @@ class Pane(Vertical):
         mine = message.sender.uid == self.history.me
         if not mine or not message.id or message.deleted_at or not isinstance(message, TextMessage):
             return False
+        if self._editing is None:
+            self._set_aside = self.composer.text
         self._editing, self._replying = message, None
         self._show_about("Editing", message)
         self.composer.text = message.text
@@ -319,7 +331,8 @@ class Pane(Vertical):
         """Quote a message in the next one that is sent. Return False if it is not sent yet, or is deleted."""
         if not item.message.id or item.message.deleted_at:
             return False
-        self._replying, self._editing = item.message, None
+        self.put_aside()
+        self._replying = item.message
         self._show_about(f"Reply to {name_of(item.message.sender)}", item.message)
         self.composer.focus()
         return True
