@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from tailwire import MediaMessage, TextMessage
+from tailwire import ChatClient, MediaMessage, TextMessage
 from tui.conftest import Table
 from tui.marks import needs_textual
 from tui.test_chat import talk
@@ -247,6 +247,51 @@ async def test_s_saves_a_file_and_o_opens_it(table: Table, tmp_path, monkeypatch
         await screen.until(holds=lambda: (home / "Downloads" / "lake (2).png").exists())
         await screen.press("o")
         await screen.until("Opened in the browser", holds=lambda: opened == [message.attachment.url])
+
+
+async def test_keys_that_are_pressed_meanwhile_do_not_cancel_saving_deleting_and_reacting(
+    table: Table, tmp_path, monkeypatch
+):
+    from tailwire.tui import message_actions
+
+    home = tmp_path / "home"
+    (home / "Downloads").mkdir(parents=True)
+    monkeypatch.setattr(Path, "home", lambda: home)
+    go_on, begun = asyncio.Event(), list[str]()
+
+    def held(call):
+        async def later(*args):
+            begun.append(call.__name__)
+            await go_on.wait()
+            return await call(*args)
+
+        return later
+
+    monkeypatch.setattr(message_actions, "save_file", held(message_actions.save_file))
+    for name in ("add_reaction", "delete_message"):
+        monkeypatch.setattr(ChatClient, name, held(getattr(ChatClient, name)))
+    await send_picture(table, tmp_path)
+    async with table.chat() as screen:
+        await screen.until("▤ lake.png")
+        await screen.type("a mistake")
+        await screen.press("enter")
+        await screen.until("a mistake", "✓")
+        await screen.press("escape", "d")
+        await screen.until("Delete the message?")
+        await screen.press("enter")
+        await screen.until(holds=lambda: begun == ["delete_message"])
+        await screen.press("up", "plus")
+        await screen.until("thumbs up")
+        await screen.press("enter")
+        await screen.until(holds=lambda: begun[1:] == ["add_reaction"])
+        await screen.press("s")
+        await screen.until(holds=lambda: begun[2:] == ["save_file"])
+        await screen.press("c")
+        await screen.until("Copied")
+        go_on.set()
+        file = home / "Downloads" / "lake.png"
+        await screen.until(holds=lambda: file.exists() and file.read_bytes() == picture())
+        await screen.until("message deleted", "👍 1")
 
 
 async def test_saving_a_message_without_a_file_is_explained(table: Table):

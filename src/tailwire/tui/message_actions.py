@@ -72,13 +72,11 @@ class MessageActions:
     def _notify_user(self, text: str, *, error: bool = False) -> None:
         self._app.notify(text, severity="error" if error else "information", markup=False)
 
-    async def _try(self, call: Awaitable[object], failure: str) -> bool:
+    async def _try(self, call: Awaitable[object], failure: str) -> None:
         try:
             await call
         except CometChatException as e:
             self._notify_user(f"{failure} {error_text(e)}", error=True)
-            return False
-        return True
 
     async def choose(self, pane: Pane, item: LiveMessage) -> str:
         """Show the menu of a message and wait for the choice. Call it in a worker.
@@ -93,6 +91,8 @@ class MessageActions:
 
     async def carry_out(self, pane: Pane, item: LiveMessage, name: str) -> None:
         """Carry out a command on a message. Call it in a worker, because it may open windows and wait for them.
+
+        Saving a file, deleting and reacting continue in a worker of the pane, which the next command does not cancel.
 
         Args:
             pane: the pane that shows the message.
@@ -110,7 +110,7 @@ class MessageActions:
         elif name == "copy":
             self._copy(item)
         elif name in ("open", "save"):
-            await self._open_or_save_file(item, name)
+            self._open_or_save_file(pane, item, name)
         elif name == "delete":
             await self._delete(pane, item)
         elif name == "react" and self._is_sent(item):
@@ -130,7 +130,7 @@ class MessageActions:
         self._app.copy_to_clipboard(first.url if first else body_of(message))
         self._notify_user("Copied, if the terminal allows it.")
 
-    async def _open_or_save_file(self, item: LiveMessage, name: str) -> None:
+    def _open_or_save_file(self, pane: Pane, item: LiveMessage, name: str) -> None:
         message = item.message
         file = message.attachment if isinstance(message, MediaMessage) and not message.deleted_at else None
         if file is None:
@@ -142,12 +142,15 @@ class MessageActions:
             else:
                 self._notify_user("The file has no URL with http or https.", error=True)
         else:
-            try:
-                path = await save_file(file.url, file.name or "file", downloads())
-            except (FileProblem, OSError) as e:
-                self._notify_user(f"Not saved. {error_text(e)}", error=True)
-                return
-            self._notify_user(f"Saved: {safe_line(str(path))}")
+            pane.run_worker(self._save(file.url, file.name or "file"), group="action")
+
+    async def _save(self, url: str, name: str) -> None:
+        try:
+            path = await save_file(url, name, downloads())
+        except (FileProblem, OSError) as e:
+            self._notify_user(f"Not saved. {error_text(e)}", error=True)
+            return
+        self._notify_user(f"Saved: {safe_line(str(path))}")
 
     async def _delete(self, pane: Pane, item: LiveMessage) -> None:
         if item.entry is not None and str(item.state) != "sent":
@@ -158,7 +161,7 @@ class MessageActions:
             return
         choices = [Choice("Delete it for everyone", True), Choice("Keep it", False)]
         if await self._app.push_screen_wait(Picker("Delete the message?", "", find_among(choices))):
-            await self._try(pane.client.delete_message(item.message.id), "Not deleted.")
+            pane.run_worker(self._try(pane.client.delete_message(item.message.id), "Not deleted."), group="action")
 
     async def _react(self, pane: Pane, item: LiveMessage) -> None:
         async def find(typed: str) -> Sequence[Choice]:
@@ -172,7 +175,8 @@ class MessageActions:
         mine = any(r.reaction == reaction and r.reacted_by_me for r in item.message.reactions)
         client = pane.client
         change = client.remove_reaction if mine else client.add_reaction
-        await self._try(change(item.message.id, reaction), "The reaction was not changed.")
+        changing = self._try(change(item.message.id, reaction), "The reaction was not changed.")
+        pane.run_worker(changing, group="action")
 
     async def _show_receipts(self, pane: Pane, item: LiveMessage) -> None:
         client = pane.client
