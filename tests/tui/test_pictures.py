@@ -137,6 +137,23 @@ def test_cleaned_file_name_has_no_path_and_no_control_characters(name, clean):
     assert 0 < len(clean_name(name + "x" * 500)) <= 120
 
 
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        ("写" * 100 + ".pdf", ".pdf"),
+        ("写" * 100, ""),
+        ("写." + "写" * 100, "." + "写" * 16),
+        ("x" * 300 + ".gz", ".gz"),
+    ],
+    ids=["ending", "no ending", "long ending", "ASCII"],
+)
+def test_file_with_a_long_name_is_saved_under_the_beginning_of_the_name_and_its_ending(tmp_path, name, ending):
+    first, second = create_free_file(tmp_path, name), create_free_file(tmp_path, name)
+    assert first.name[0] == name[0]
+    assert first.suffix == second.suffix == ending
+    assert second.stem == f"{first.stem} (2)"
+
+
 def test_saved_file_neither_replaces_another_nor_follows_a_link(tmp_path):
     first = create_free_file(tmp_path, "a.txt")
     (tmp_path / "a (2).txt").symlink_to(tmp_path / "elsewhere")

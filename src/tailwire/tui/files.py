@@ -15,6 +15,8 @@ from tailwire.tui.safe_text import safe_line
 TIMEOUT_SECONDS = 20
 MAX_SAVED_BYTES = 2 * 1024**3
 MAX_NAME_CHARACTERS = 120
+MAX_NAME_BYTES = 240
+"""File systems allow 255 bytes; the rest is for the number that `create_free_file` may add."""
 MAX_COPIES = 100
 _UNCLEAN = re.compile(r"[^\w .,()+=@&!~#-]")
 """Matches the characters that `clean_name` replaces with `_`.
@@ -56,14 +58,16 @@ def is_on_server(url: str, server: str) -> bool:
 def clean_name(name: str) -> str:
     """Return a safe file name for a name that another user has chosen; `file` if nothing of it remains.
 
-    The result contains no folder, does not begin with a dot, and has at most `MAX_NAME_CHARACTERS`; unsafe characters
-    are replaced with `_`.
+    The result contains no folder, does not begin with a dot, and has at most `MAX_NAME_CHARACTERS` and
+    `MAX_NAME_BYTES`; unsafe characters are replaced with `_`.
     """
     last = name.replace("\\", "/").rpartition("/")[2]
     clean = _UNCLEAN.sub("_", safe_line(last)).strip(" .")
-    stem, dot, ending = clean.rpartition(".")
-    if len(clean) > MAX_NAME_CHARACTERS:
-        clean = f"{stem[: MAX_NAME_CHARACTERS - 17]}{dot}{ending[:16]}" if dot else clean[:MAX_NAME_CHARACTERS]
+    if len(clean) > MAX_NAME_CHARACTERS or len(clean.encode()) > MAX_NAME_BYTES:
+        stem, dot, ending = clean.rpartition(".") if "." in clean else (clean, "", "")
+        ending = dot + ending[:16]
+        kept = stem[: MAX_NAME_CHARACTERS - len(ending)].encode()[: MAX_NAME_BYTES - len(ending.encode())]
+        clean = kept.decode(errors="ignore") + ending
     return clean or "file"
 
 
