@@ -15,6 +15,7 @@ from enum import StrEnum
 from typing import Any
 
 from tailwire.sdk.live import merging
+from tailwire.sdk.live.applied import AppliedChanges
 from tailwire.wire.entities import Action, BaseMessage, MessageReceipt, TypingIndicator, User
 from tailwire.wire.identifiers import stored_id
 
@@ -72,6 +73,7 @@ class MessageList:
     Attributes:
         complete: whether the list contains the first message of the conversation or thread.
         hides_replies: whether replies in threads are left out.
+        applied: the edits, deletions and replies that were applied.
         lost: whether messages may be missing, so that the list must be requested again.
         doubtful: whether a reaction or reply may have been counted twice, so that the list should be requested again.
         reached: the list contains every message from this id on; older ones may be missing.
@@ -87,10 +89,9 @@ class MessageList:
         self._items: dict[int, LiveMessage] = {}
         self._queued: dict[str, LiveMessage] = {}
         self._keys: dict[int, str] = {}  # keys of messages that were queued before
-        self._acts: dict[int, int] = {}  # by message: id of the action message of the last applied edit or deletion
-        self._counted: dict[int, None] = {}  # ids of replies in threads that were added to a `reply_count`
         self._typing: dict[str, User] = {}
         self._shown: tuple[LiveMessage, ...] | None = None
+        self.applied: AppliedChanges = AppliedChanges()
         self.reached: int = 0
         self.complete: bool = False
         self.lost: bool = False
@@ -145,8 +146,18 @@ class MessageList:
 
     # Responses.
 
-    def fill(self, page: Sequence[BaseMessage], first: int, *, complete: bool, joins: bool = True) -> None:
+    def fill(
+        self,
+        page: Sequence[BaseMessage],
+        first: int,
+        *,
+        complete: bool,
+        joins: bool = True,
+        before: AppliedChanges | None = None,
+    ) -> None:
         """Replace the newest messages with those from the server.
+
+        The page may lack what was applied since it was requested. That has to be applied again.
 
         Args:
             page: all shown messages with an id from `first` on.
@@ -155,6 +166,7 @@ class MessageList:
             complete: whether the page contains the first message of the conversation or thread.
             joins: False if messages before `first` may be missing in the list, for example after a long time without a
                 connection.
+            before: a copy of `applied` from the time of the request, which the page includes; None for nothing.
         """
         for number in list(self._items):
             if number >= first or complete or not joins:
@@ -164,7 +176,8 @@ class MessageList:
         for message in page:
             self._insert(message)
         self._keys = {n: key for n, key in self._keys.items() if n in self._items}
-        self._acts = {n: act for n, act in self._acts.items() if n in self._items}
+        self.applied.revert(before or AppliedChanges(), first)
+        self.applied.acts = {n: act for n, act in self.applied.acts.items() if n in self._items}
         self.complete = complete or (self.complete and joins)
         self.lost = self.doubtful = self.gone = False
         self._trim()
@@ -185,7 +198,8 @@ class MessageList:
 
     def clear(self) -> None:
         """Remove all stored messages, because the user's conversation or the group was deleted."""
-        self._ids, self._items, self._acts, self._keys, self._shown = [], {}, {}, {}, None
+        self._ids, self._items, self._keys, self._shown = [], {}, {}, None
+        self.applied.acts.clear()
         self.complete = True
 
     def _insert(self, message: BaseMessage) -> None:
@@ -202,7 +216,7 @@ class MessageList:
         while len(self._ids) > self._most:
             number = self._ids.pop(0)
             del self._items[number]
-            self._acts.pop(number, None)
+            self.applied.acts.pop(number, None)
             self._keys.pop(number, None)
             self.reached, self.complete, self._shown = self._ids[0], False, None
 
@@ -236,11 +250,12 @@ class MessageList:
             self.lost = not self.gone  # messages from the time of absence are missing
 
     def _count_reply(self, message: BaseMessage) -> None:
-        if message.id in self._counted:
+        counted = self.applied.replies
+        if message.id in counted:
             return
-        self._counted[message.id] = None
-        if len(self._counted) > self._most:
-            del self._counted[next(iter(self._counted))]
+        counted[message.id] = message.parent_message_id
+        if len(counted) > self._most:
+            del counted[next(iter(counted))]
         self.doubtful = self.doubtful or self.unsure
         self._change(message.parent_message_id, merging.with_reply)
 
@@ -249,9 +264,9 @@ class MessageList:
             if item.message.quoted_message_id == on.id:
                 self._change(number, lambda m: merging.with_quoted(m, on))
         changed = self._items.get(on.id)
-        if changed is None or self._acts.get(on.id, 0) >= action_id:
+        if changed is None or self.applied.acts.get(on.id, 0) >= action_id:
             return
-        self._acts[on.id] = action_id
+        self.applied.acts[on.id] = action_id
         known = changed.message
         if known.deleted_at or (known.updated_at > on.updated_at and not deleted):
             return  # a page has brought a newer version

@@ -141,11 +141,12 @@ class LiveMessages(LiveList[LiveMessage]):
 
     async def _read_all(self) -> Callable[[], None]:
         wanted = min(max(len(self._state), self._page_size), MAX_REREAD_MESSAGES)
+        before = self._state.applied.copy()
         found, first, complete = await self._read(0, wanted, min(wanted, PAGE_SIZE))
 
         def take() -> None:
             joins = self._gap is None or first <= self._gap + 1
-            self._state.fill(found, first, complete=complete, joins=joins)
+            self._state.fill(found, first, complete=complete, joins=joins, before=before)
             self._gap = None
 
         return take

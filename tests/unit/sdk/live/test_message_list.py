@@ -52,6 +52,64 @@ def test_edits_are_applied_in_order_of_their_ids():
     assert (words(live), live.items()[0].message.deleted_at) == ([""], 5)
 
 
+def test_edit_deletion_and_reply_that_an_answer_lacks_are_applied_again_after_it():
+    held = text(1, "a"), text(2, "b")
+    live = messages(*held)
+    before = live.applied.copy()
+    events = act(3, "edited", text(1, "A")), act(4, "deleted", text(2, "", deleted_at=4)), text(5, parent_message_id=1)
+    for _ in range(2):
+        for event in events:
+            live.apply_message(event)
+    assert [(i.message.text, i.message.deleted_at, i.message.reply_count) for i in live.items()] == [
+        ("A", 0, 1),
+        ("", 4, 0),
+    ]
+    live.fill(held, 1, complete=True, before=before)
+    for event in events:
+        live.apply_message(event)
+    assert [(i.message.text, i.message.deleted_at, i.message.reply_count) for i in live.items()] == [
+        ("A", 0, 1),
+        ("", 4, 0),
+    ]
+
+
+def test_edit_and_reply_that_an_answer_includes_are_not_applied_again():
+    live = messages(text(1, "a"), text(2, "b"))
+    edits = act(3, "edited", text(1, "first", edited_at=9)), act(4, "edited", text(1, "second", edited_at=9))
+    reply = text(5, parent_message_id=2)
+    live.apply_message(edits[1])
+    live.apply_message(reply)
+    before = live.applied.copy()
+    page = text(1, "second", edited_at=9), text(2, "b", raw={"replyCount": 1})
+    live.fill(page, 1, complete=True, before=before)
+    live.apply_message(edits[0])
+    live.apply_message(reply)
+    assert (words(live), live.items()[1].message.reply_count) == (["second", "b"], 1)
+
+
+def test_answer_leaves_what_was_applied_to_older_messages():
+    live = messages(text(1, "a"), text(2, "b"))
+    before = live.applied.copy()
+    reply = text(3, parent_message_id=1)
+    live.apply_message(reply)
+    live.apply_message(act(5, "edited", text(1, "second")))
+    live.fill([text(2, "b")], 2, complete=False, before=before)
+    live.apply_message(reply)
+    live.apply_message(act(4, "edited", text(1, "first")))
+    assert (words(live), live.items()[0].message.reply_count) == (["second", "b"], 1)
+
+
+def test_older_messages_leave_what_was_applied_to_the_newer_ones():
+    live = messages(text(2, "b"), complete=False)
+    reply = text(3, parent_message_id=2)
+    live.apply_message(reply)
+    live.apply_message(act(5, "edited", text(2, "second")))
+    live.prepend([text(1, "a")], 1, complete=True)
+    live.apply_message(reply)
+    live.apply_message(act(4, "edited", text(2, "first")))
+    assert (words(live), live.items()[1].message.reply_count) == (["a", "second"], 1)
+
+
 def test_edit_keeps_the_saved_time_and_the_reactions_of_the_reader():
     live = messages(text(1, "a", raw={"savedAt": 7}))
     live.record_reaction(1, "+", added=True, by_me=True)

@@ -1,0 +1,49 @@
+"""Live lists whose answers were computed before events that arrived earlier: nothing that was shown is lost."""
+
+from __future__ import annotations
+
+import asyncio
+
+from test_live_list_calls import pair, texts, until
+
+from harness import Stage
+from late_answers import LateAnswers
+from tailwire import TextMessage
+
+
+async def test_edit_and_deletion_that_overtake_the_answer_of_a_refresh_stay(stage: Stage):
+    alice, bob = await pair(stage)
+    first, second = await bob.say("alice", "first"), await bob.say("alice", "second")
+    live = await alice.chat.live_messages(uid="bob")
+    await asyncio.sleep(5)
+    late = LateAnswers(alice, 3)
+    refresh = asyncio.ensure_future(live.refresh())
+    await until(lambda: late.computed)
+    await bob.chat.edit_message(TextMessage(id=first.id, receiver="alice", text="First"))
+    await bob.chat.delete_message(second.id)
+    await until(lambda: texts(live) == ["First", ""])
+    assert not refresh.done()
+    await refresh
+    assert texts(live) == ["First", ""]
+    assert live.items[1].message.deleted_at
+    await asyncio.sleep(30)
+    assert late.computed == ["GET /users/bob/messages"], "no further request is needed"
+
+
+async def test_reply_that_overtakes_the_answer_of_a_refresh_is_counted_once(stage: Stage):
+    alice, bob = await pair(stage)
+    start = await bob.say("alice", "start")
+    live = await alice.chat.live_messages(uid="bob")
+    await asyncio.sleep(5)
+    late = LateAnswers(alice, 3)
+    await bob.say("alice", "one", parent_message_id=start.id)
+    await until(lambda: live.items[0].message.reply_count == 1)
+    refresh = asyncio.ensure_future(live.refresh())
+    await until(lambda: late.computed)
+    await bob.say("alice", "two", parent_message_id=start.id)
+    await until(lambda: live.items[0].message.reply_count == 2)
+    assert not refresh.done()
+    await refresh
+    assert live.items[0].message.reply_count == 2
+    await asyncio.sleep(30)
+    assert live.items[0].message.reply_count == 2
