@@ -137,26 +137,25 @@ class ConversationList:
         self.complete = complete
         self._trim()
 
-    def put(self, conversation: Conversation, *, by_event: bool = False) -> None:
-        """Insert a conversation, or replace it with its new state from the server.
+    def put(self, conversation: Conversation, *, reached: int | None = None) -> None:
+        """Insert a conversation, or replace it with its new state from the server. Mark it as stale if that is older.
 
         Args:
-            by_event: whether the state came with an event. Then it may be older than the last message in the list; if
-                so, the conversation is marked as stale.
+            reached: for a response after which the events since its request are applied again: the id up to which the
+                list contained the conversation when it was requested. None: up to its last message now.
         """
         key = _key_of_conversation(conversation)
         self.stale.pop(key, None)
         self.doubtful.pop(key, None)
         if self._kind in ("", conversation.conversation_type):
             before = self._rows.get(key)
-            known = self._applied.pop(key, None)
+            self._applied.pop(key, None)
             if before is not None:
-                if by_event and before.item.conversation.latest_message_id > conversation.latest_message_id:
+                known = before.item.conversation
+                if (known.latest_message_id if reached is None else reached) > conversation.latest_message_id:
                     self.stale[key] = None
-                conversation = merging.with_blocks(conversation, before.item.conversation)
+                conversation = merging.with_blocks(conversation, known)
             self._put(conversation, before.item.typing if before else ())
-            for number in known or ():
-                self._mark_applied(key, number)
             self._sort(key, before.rank() if before else None)
 
     def drop(self, key: str) -> None:

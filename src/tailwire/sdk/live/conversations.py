@@ -108,6 +108,7 @@ class LiveConversations(LiveList[LiveConversation]):
         if len(stale) != 1 or self._state.lost:
             return await self._read_all()
         kind, _, other = stale[0].partition("/")
+        reached = max((i.conversation.latest_message_id for i in self._state.items() if i.key == stale[0]), default=0)
         try:
             answer = await self._requests.ask("GET", conversation_path(other, kind))
         except CometChatException as error:
@@ -115,7 +116,7 @@ class LiveConversations(LiveList[LiveConversation]):
                 raise
             return lambda: self._state.drop(stale[0])
         conversation = decoded(conversation_from_wire, answer)
-        return lambda: self._state.put(conversation)
+        return lambda: self._state.put(conversation, reached=reached)
 
     def _needs_request(self) -> bool:
         return bool(self._state.stale) or self._state.lost
@@ -162,10 +163,8 @@ class LiveConversations(LiveList[LiveConversation]):
         if isinstance(event, own.Marked):
             key = key_of(event.kind, event.other)
             state.record_own_receipt(key, event.message_id, event.at, read=event.read, here=True)
-        elif isinstance(event, own.ConversationUpdated):
+        elif isinstance(event, own.ConversationUpdated | e.ConversationPinned):
             state.put(event.conversation)
-        elif isinstance(event, e.ConversationPinned):
-            state.put(event.conversation, by_event=True)
         elif isinstance(event, own.ConversationOutdated):
             self._mark_stale(event.kind, event.other)
         elif isinstance(event, own.ConversationRemoved):
