@@ -526,3 +526,39 @@ async def test_conversation_removed_by_the_backend_leaves_the_lists_of_all_its_u
         assert live.items == (), "the server says the same"
     await bob.say("team", "again", "group")
     await until(lambda: [len(live.items) for live in lists] == [1, 1] and texts(of_team) == ["again"])
+
+
+async def test_message_marked_as_unread_after_reading_is_unread_at_once(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "first")
+    second = await bob.say("alice", "second")
+    live = await alice.chat.live_conversations()
+    await asyncio.sleep(5)
+    counts = []
+    live.subscribe(lambda change: counts.append(change.item.conversation.unread_message_count))
+    await alice.chat.mark_as_read(second)
+    await asyncio.sleep(5)
+    paths = record_requests(alice)
+    await alice.chat.mark_message_as_unread(second)
+    assert counts == [0, 1]
+    await asyncio.sleep(10)
+    assert counts == [0, 1]
+    assert len(paths) <= 2, "the mark, and one request in case that the server has processed the receipt after it"
+
+
+async def test_message_marked_as_unread_by_another_device_after_reading_is_unread_with_the_next_answer(stage: Stage):
+    phone, bob = await pair(stage)
+    laptop = await stage.enter("alice")
+    message = await bob.say("alice", "first")
+    live = await phone.chat.live_conversations()
+    await asyncio.sleep(5)
+    await phone.chat.mark_as_read(message)
+    await asyncio.sleep(5)
+    paths = record_requests(phone)
+    await laptop.chat.mark_message_as_unread(message)
+    await until(lambda: paths)
+    await asyncio.sleep(0.5)
+    assert live.items[0].conversation.unread_message_count == 1
+    await asyncio.sleep(10)
+    assert live.items[0].conversation.unread_message_count == 1
+    assert len(paths) <= 2

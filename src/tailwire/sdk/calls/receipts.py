@@ -93,7 +93,7 @@ class ReceiptCalls:
         me = self._parts.sessions.uid
         answer = await self._parts.requests.ask("DELETE", path, body=body)
         conversation = decoded(conversation_from_wire, answer.get("conversation") if isinstance(answer, dict) else None)
-        self._parts.own.notify(ConversationUpdated(conversation), me)
+        self._parts.own.notify(ConversationUpdated(conversation, unread=True), me)
         return conversation
 
     def _conversation_of(self, message: BaseMessage) -> tuple[str, str]:

@@ -47,9 +47,15 @@ class Marked:
 
 @dataclass(frozen=True, slots=True)
 class ConversationUpdated:
-    """The user changed a conversation, and the server returned its new state."""
+    """The user changed a conversation, and the server returned its new state.
+
+    Attributes:
+        conversation: the new state.
+        unread: whether the user marked messages of it as unread.
+    """
 
     conversation: Conversation
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

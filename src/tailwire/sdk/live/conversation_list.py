@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from tailwire.sdk.live import merging
+from tailwire.sdk.live.own_reads import OwnReads
 from tailwire.wire.entities import Action, BaseMessage, Conversation, Group, MessageReceipt, TypingIndicator, User
 from tailwire.wire.participants import message_between_participants
 
 MAX_UNREAD_MESSAGES = 1000
 """The highest number of unread messages that the server reports; a list counts no further, either."""
 MAX_REMEMBERED_IDS = 500
-MAX_READ_CHECKS = 3
 _LEAVING_ACTIONS = ("left", "kicked", "banned")
 _JOINING_ACTIONS = ("joined", "added")
 
@@ -78,6 +78,7 @@ class ConversationList:
         most: the maximum number of conversations to keep; those further down are dropped.
 
     Attributes:
+        reads: what this device has read, while the server may not know it yet.
         complete: whether the list contains all conversations of the user, down to the last.
         stale: keys of conversations whose state must be requested, because it does not follow from the events.
         doubtful: keys of conversations in which a reaction may have been counted twice; they should be requested, but
@@ -92,8 +93,8 @@ class ConversationList:
         self._most = most
         self._rows: dict[str, _Row] = {}
         self._applied: dict[str, dict[int, None]] = {}  # by conversation: applied ids that are not in the last response
-        self._reads: dict[str, tuple[int, int]] = {}  # by key: the id up to which this device has read; checks left
         self._shown: tuple[LiveConversation, ...] | None = None
+        self.reads: OwnReads = OwnReads()
         self.complete: bool = False
         self.stale: dict[str, None] = {}
         self.doubtful: dict[str, None] = {}
@@ -121,7 +122,7 @@ class ConversationList:
         self._rows, self._applied, self.stale, self.doubtful, self.lost = {}, {}, {}, {}, False
         self._shown = None
         for conversation in page:
-            self._put(conversation, typing.get(_key_of_conversation(conversation), ()))
+            self._put(conversation, typing.get(key_of_conversation(conversation), ()))
         self.complete = complete
         self._trim()
 
@@ -132,7 +133,7 @@ class ConversationList:
             complete: whether no further conversations follow these.
         """
         for conversation in page:
-            if _key_of_conversation(conversation) not in self._rows:
+            if key_of_conversation(conversation) not in self._rows:
                 self._put(conversation)
         self.complete = complete
         self._trim()
@@ -144,7 +145,7 @@ class ConversationList:
             reached: for a response after which the events since its request are applied again: the id up to which the
                 list contained the conversation when it was requested. None: up to its last message now.
         """
-        key = _key_of_conversation(conversation)
+        key = key_of_conversation(conversation)
         self.stale.pop(key, None)
         self.doubtful.pop(key, None)
         if self._kind in ("", conversation.conversation_type):
@@ -165,15 +166,13 @@ class ConversationList:
         self._rows.pop(key, None)
         self._shown = None
         self._applied.pop(key, None)
-        self._reads.pop(key, None)
+        self.reads.forget(key)
 
     def _put(self, conversation: Conversation, typing: tuple[User, ...] = ()) -> None:
-        key = _key_of_conversation(conversation)
+        key = key_of_conversation(conversation)
         known = conversation.latest_message_id
-        wanted, tries = self._reads.pop(key, (0, 0))
-        if wanted > conversation.last_read_message_id and tries:  # the server has not processed the receipt yet
-            self._reads[key] = wanted, tries - 1
-            conversation = merging.as_read(conversation, wanted)
+        conversation, again = self.reads.correct(key, conversation)
+        if again:
             self.stale[key] = None
         self._rows[key] = _Row(LiveConversation(key, conversation, typing), known)
         self._shown = None
@@ -299,7 +298,7 @@ class ConversationList:
             c = replace(c, last_message=merging.with_receipt(last, at, read=read))
         if read and up_to > c.last_read_message_id:
             if here:
-                self._reads[key] = up_to, MAX_READ_CHECKS
+                self.reads.record(key, up_to)
             c = self._after_read(key, c, up_to)
         if c is not row.item.conversation:
             _replace_item(self, row, conversation=c)
@@ -390,6 +389,7 @@ def _key_of_message(message: BaseMessage, me: str) -> str:
     return key_of(kind, sent.receiver if sent.sender.uid == me else sent.sender.uid)
 
 
-def _key_of_conversation(c: Conversation) -> str:
+def key_of_conversation(c: Conversation) -> str:
+    """Return the key of a conversation."""
     other = c.conversation_with
     return key_of(str(c.conversation_type), other.guid if isinstance(other, Group) else other.uid)

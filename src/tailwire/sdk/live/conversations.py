@@ -13,7 +13,7 @@ from tailwire.sdk.connection.state import ConnectionStatus
 from tailwire.sdk.exceptions import CometChatException
 from tailwire.sdk.listeners import events as e
 from tailwire.sdk.listeners import own
-from tailwire.sdk.live.conversation_list import ConversationList, LiveConversation, key_of
+from tailwire.sdk.live.conversation_list import ConversationList, LiveConversation, key_of, key_of_conversation
 from tailwire.sdk.live.live_list import LiveList, OpenLists, check_open
 from tailwire.wire.entities import Conversation
 from tailwire.wire.social import conversation_from_wire
@@ -164,6 +164,8 @@ class LiveConversations(LiveList[LiveConversation]):
             key = key_of(event.kind, event.other)
             state.record_own_receipt(key, event.message_id, event.at, read=event.read, here=True)
         elif isinstance(event, own.ConversationUpdated | e.ConversationPinned):
+            if isinstance(event, own.ConversationUpdated) and event.unread:
+                state.reads.doubt(key_of_conversation(event.conversation))
             state.put(event.conversation)
         elif isinstance(event, own.ConversationOutdated):
             self._mark_stale(event.kind, event.other)
@@ -185,6 +187,7 @@ class LiveConversations(LiveList[LiveConversation]):
     def _apply_list_change(self, event: e.ConversationListChanged) -> None:
         kind, other = event.conversation_type, event.conversation_with
         if event.change == "changed":
+            self._state.reads.doubt(key_of(kind, other))  # it may have been marked as unread
             self._mark_stale(kind, other)
         elif event.change in ("removed", "groupRemoved"):
             self._state.drop(key_of(kind, other))

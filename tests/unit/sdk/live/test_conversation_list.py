@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tailwire import Conversation, TextMessage, User
 from tailwire.sdk.live.conversation_list import ConversationList
+from tailwire.sdk.live.own_reads import MAX_READ_CHECKS
 
 
 def text(number: int) -> TextMessage:
@@ -69,3 +70,41 @@ def test_state_of_a_conversation_that_is_older_than_the_list_is_requested_again(
     live.apply_message(text(105))
     live.put(conversation(104, 4))
     assert list(live.stale) == ["user/bob"]
+
+
+def test_answers_without_the_receipt_of_this_device_are_shown_as_read_three_times():
+    live = conversations(conversation(104, 4))
+    live.record_own_receipt("user/bob", 104, 200, read=True, here=True)
+    assert (shown(live), live.stale) == (("m104", 0), {})
+    for _ in range(MAX_READ_CHECKS):
+        live.put(conversation(104, 4))
+        assert (shown(live), list(live.stale)) == (("m104", 0), ["user/bob"])
+    live.put(conversation(104, 4))
+    assert (shown(live), live.stale) == (("m104", 4), {})
+
+
+def test_answer_with_the_receipt_of_this_device_ends_the_corrections():
+    live = conversations(conversation(104, 4))
+    live.record_own_receipt("user/bob", 104, 200, read=True, here=True)
+    live.put(conversation(104, 0, last_read_message_id=104))
+    live.put(conversation(104, 4))
+    assert (shown(live), live.stale) == (("m104", 4), {})
+
+
+def test_conversation_that_was_read_and_may_be_unread_again_is_shown_as_it_is_and_requested_once_more():
+    live = conversations(conversation(104, 4))
+    live.reads.doubt("user/bob")
+    live.record_own_receipt("user/bob", 104, 200, read=True, here=True)
+    live.reads.doubt("user/bob")
+    live.put(conversation(104, 1, last_read_message_id=103))
+    assert (shown(live), list(live.stale)) == (("m104", 1), ["user/bob"])
+    live.put(conversation(104, 1, last_read_message_id=103))
+    assert (shown(live), live.stale) == (("m104", 1), {})
+
+
+def test_receipt_of_a_removed_conversation_does_not_change_it_when_it_comes_back():
+    live = conversations(conversation(104, 4))
+    live.record_own_receipt("user/bob", 104, 200, read=True, here=True)
+    live.drop("user/bob")
+    live.put(conversation(104, 4))
+    assert (shown(live), live.stale) == (("m104", 4), {})
