@@ -12,11 +12,14 @@ from rest import Rest
 from tailwire import (
     ChangeKind,
     CometChatException,
+    Conversation,
     Group,
     GroupMember,
     MemorySessionStore,
     TextMessage,
+    User,
 )
+from tailwire.sdk.listeners.own import ConversationOutdated
 from tailwire.sdk.live import calling, live_list
 
 
@@ -562,3 +565,31 @@ async def test_message_marked_as_unread_by_another_device_after_reading_is_unrea
     await asyncio.sleep(10)
     assert live.items[0].conversation.unread_message_count == 1
     assert len(paths) <= 2
+
+
+async def test_marks_of_an_app_that_writes_ids_in_upper_case_are_shown_and_need_one_request(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "first")
+    live = await alice.chat.live_conversations()
+    await asyncio.sleep(5)
+    paths = record_requests(alice)
+    await alice.chat.mark_conversation_as_read(Conversation("", "user", User("BOB")))
+    await asyncio.sleep(10)
+    assert live.items[0].conversation.unread_message_count == 0
+    assert paths == ["/users/BOB/conversation/read", "/users/bob/conversation"]
+    second = await bob.say("alice", "second")
+    await until(lambda: live.items[0].conversation.unread_message_count == 1)
+    await alice.chat.mark_as_read(TextMessage(id=second.id, sender=User("BOB"), receiver="alice"))
+    assert live.items[0].conversation.unread_message_count == 0
+
+
+async def test_conversation_that_was_requested_by_another_form_of_its_id_is_not_requested_again(stage: Stage):
+    alice, bob = await pair(stage)
+    await bob.say("alice", "first")
+    live = await alice.chat.live_conversations()
+    await asyncio.sleep(5)
+    paths = record_requests(alice)
+    alice.chat._parts.own.notify(ConversationOutdated("user", "BOB"))
+    await asyncio.sleep(10)
+    assert paths == ["/users/BOB/conversation"]
+    assert [i.key for i in live.items] == ["user/bob"]

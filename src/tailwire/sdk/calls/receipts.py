@@ -71,7 +71,7 @@ class ReceiptCalls:
         parts.send_frame(json.dumps({**frame, "messageSender": sender}))
         if not mine:
             at = int(parts.world.wall())
-            parts.own.notify(Marked(kind, other, int(message.id), at, action == "read"), session.uid)
+            parts.own.notify(Marked(kind, stored_id(other), int(message.id), at, action == "read"), session.uid)
         return success
 
     async def mark_message_as_unread(self, message: BaseMessage) -> Conversation:
@@ -139,7 +139,7 @@ class ReceiptCalls:
         path = conversation_path(name, conversation.conversation_type)
         me = self._parts.sessions.uid
         answer = text_of(await self._parts.requests.ask("POST", f"{path}/{action}", body={}))
-        self._parts.own.notify(ConversationOutdated(conversation.conversation_type, name), me)
+        self._parts.own.notify(ConversationOutdated(conversation.conversation_type, stored_id(name)), me)
         return answer
 
     async def get_message_receipts(self, message_id: int) -> list[MessageReceipt]:

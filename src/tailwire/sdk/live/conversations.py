@@ -116,7 +116,13 @@ class LiveConversations(LiveList[LiveConversation]):
                 raise
             return lambda: self._state.drop(stale[0])
         conversation = decoded(conversation_from_wire, answer)
-        return lambda: self._state.put(conversation, reached=reached)
+
+        def take() -> None:
+            for wanted in (self._state.stale, self._state.doubtful):
+                wanted.pop(stale[0], None)  # the answer may name the conversation differently, as in lower case
+            self._state.put(conversation, reached=reached)
+
+        return take
 
     def _needs_request(self) -> bool:
         return bool(self._state.stale) or self._state.lost
