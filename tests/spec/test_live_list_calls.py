@@ -593,3 +593,26 @@ async def test_conversation_that_was_requested_by_another_form_of_its_id_is_not_
     await asyncio.sleep(10)
     assert paths == ["/users/BOB/conversation"]
     assert [i.key for i in live.items] == ["user/bob"]
+
+
+async def test_callback_or_reader_that_begins_during_a_change_of_several_steps_gets_none_of_them(stage: Stage):
+    alice, bob = await pair(stage)
+    for text in "abcde":
+        await bob.say("alice", text)
+    live = await alice.chat.live_messages(uid="bob", page_size=1)
+    rows, readers = [], []
+
+    def begin(change):
+        if not readers:
+            rows.append(list(live.items))
+            live.subscribe(lambda change: change.apply(rows[0]))
+            rows.append(list(live.items))
+            readers.append(live.changes())
+
+    live.subscribe(begin)
+    await live.older(4)
+    assert rows[0] == list(live.items)
+    await bob.say("alice", "f")
+    await until(lambda: texts(live)[-1] == "f")
+    (await anext(readers[0])).apply(rows[1])
+    assert rows == [list(live.items)] * 2

@@ -248,8 +248,7 @@ class LiveList(Generic[K]):
             self._items = items
         if before is not None and before != self._status:
             found.append(Change(ChangeKind.STATUS))
-        for change in found:
-            self._notify_readers(change)
+        self._report(found)
         if self._closed:
             return
         if self._task is None and (self._wanted or self._needs_request() or self._is_doubtful()):
@@ -257,12 +256,15 @@ class LiveList(Generic[K]):
         elif self._only_doubts and self._needs_request():
             self._hurry.set()
 
-    def _notify_readers(self, change: Change[K]) -> None:
-        for reader in list(self._readers):
-            reader.put(change)
-        for number, callback in list(self._callbacks.items()):
-            if number in self._callbacks:
-                call_plain(callback, change, "a callback of a live list")
+    def _report(self, changes: list[Change[K]]) -> None:
+        # A callback may subscribe, or begin to read: `items`, from which it starts, includes all of these changes.
+        readers, callbacks = list(self._readers), list(self._callbacks.items())
+        for change in changes:
+            for reader in readers:
+                reader.put(change)
+            for number, callback in callbacks:
+                if number in self._callbacks:
+                    call_plain(callback, change, "a callback of a live list")
 
     def _want_all(self) -> None:
         # Request the list soon, even during a back-off.
