@@ -146,8 +146,9 @@ class ConversationList:
                 list contained the conversation when it was requested. None: up to its last message now.
         """
         key = key_of_conversation(conversation)
-        self.stale.pop(key, None)
-        self.doubtful.pop(key, None)
+        if reached is not None:  # otherwise it may be older than what has marked the conversation
+            self.stale.pop(key, None)
+            self.doubtful.pop(key, None)
         if self._kind in ("", conversation.conversation_type):
             before = self._rows.get(key)
             self._applied.pop(key, None)

@@ -72,22 +72,30 @@ def test_state_of_a_conversation_that_is_older_than_the_list_is_requested_again(
     assert list(live.stale) == ["user/bob"]
 
 
+def test_older_state_that_is_applied_again_stays_to_be_requested():
+    live = conversations(conversation(104, 4))
+    live.apply_message(text(105))
+    for _ in range(2):  # once more after the answer about another conversation
+        live.put(conversation(104, 4))
+    assert list(live.stale) == ["user/bob"]
+
+
 def test_answers_without_the_receipt_of_this_device_are_shown_as_read_three_times():
     live = conversations(conversation(104, 4))
     live.record_own_receipt("user/bob", 104, 200, read=True, here=True)
     assert (shown(live), live.stale) == (("m104", 0), {})
     for _ in range(MAX_READ_CHECKS):
-        live.put(conversation(104, 4))
+        live.put(conversation(104, 4), reached=104)
         assert (shown(live), list(live.stale)) == (("m104", 0), ["user/bob"])
-    live.put(conversation(104, 4))
+    live.put(conversation(104, 4), reached=104)
     assert (shown(live), live.stale) == (("m104", 4), {})
 
 
 def test_answer_with_the_receipt_of_this_device_ends_the_corrections():
     live = conversations(conversation(104, 4))
     live.record_own_receipt("user/bob", 104, 200, read=True, here=True)
-    live.put(conversation(104, 0, last_read_message_id=104))
-    live.put(conversation(104, 4))
+    live.put(conversation(104, 0, last_read_message_id=104), reached=104)
+    live.put(conversation(104, 4), reached=104)
     assert (shown(live), live.stale) == (("m104", 4), {})
 
 
@@ -98,7 +106,7 @@ def test_conversation_that_was_read_and_may_be_unread_again_is_shown_as_it_is_an
     live.reads.doubt("user/bob")
     live.put(conversation(104, 1, last_read_message_id=103))
     assert (shown(live), list(live.stale)) == (("m104", 1), ["user/bob"])
-    live.put(conversation(104, 1, last_read_message_id=103))
+    live.put(conversation(104, 1, last_read_message_id=103), reached=104)
     assert (shown(live), live.stale) == (("m104", 1), {})
 
 
@@ -106,5 +114,5 @@ def test_receipt_of_a_removed_conversation_does_not_change_it_when_it_comes_back
     live = conversations(conversation(104, 4))
     live.record_own_receipt("user/bob", 104, 200, read=True, here=True)
     live.drop("user/bob")
-    live.put(conversation(104, 4))
+    live.put(conversation(104, 4), reached=104)
     assert (shown(live), live.stale) == (("m104", 4), {})
