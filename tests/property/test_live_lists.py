@@ -1,7 +1,8 @@
 """Live lists in random situations (Hypothesis): they match the server.
 
 Real clients, real server, virtual time. The steps are drawn first and then run in one loop, so that a failure
-shrinks. After each pause the lists are compared with a fresh fetch, and with the reported changes.
+shrinks. After each pause the lists are compared with a fresh fetch, and with the reported changes. The answers to the
+phone may be late, so that events overtake them.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import CONNECTED, Actor, Stage
+from late_answers import LateAnswers
 from tailwire import (
     BaseMessage,
     CometChatException,
@@ -60,9 +63,42 @@ lines = st.tuples(
     numbers,
 )
 waits = st.tuples(st.just("wait"), st.just("phone"), st.just("g"), numbers)
+lateness = st.tuples(
+    st.sampled_from(["late", "refresh", "refresh"]), st.just("phone"), st.sampled_from(PLACES), numbers
+)
 plays = st.one_of(
     st.lists(st.one_of(deeds, deeds, deeds, lines), min_size=1, max_size=30),
     st.lists(st.one_of(deeds, deeds, deeds, deeds, waits), min_size=1, max_size=30),  # no reconnect hides a fault
+    st.lists(st.one_of(deeds, deeds, deeds, lateness), min_size=1, max_size=30),
+)
+
+
+@st.composite
+def overtaken_requests(draw: st.DrawFn) -> list[tuple[str, str, str, int]]:
+    """Return steps: a request of the phone, which it does not wait for, and what others do in that place meanwhile."""
+    place = draw(st.sampled_from(PLACES))
+    request = draw(
+        st.sampled_from(
+            [
+                ("refresh", "phone", place, 6),
+                ("refresh", "phone", place, 7 + PLACES.index(place)),
+                ("outdate", "phone", place, 6),
+                ("tag", "phone", place, 6),
+            ]
+        )
+    )
+    act = st.tuples(
+        st.sampled_from(["send", "send", "edit", "edit", "delete", "mention", "reply"]),
+        st.sampled_from(("bob", "laptop")),
+        st.just(place),
+        st.integers(0, 2),
+    )
+    later = [("wait", "phone", place, draw(st.sampled_from([0, 7, 7])))]
+    return [request, *draw(st.lists(act, min_size=1, max_size=4)), *later]
+
+
+overtaken = st.lists(overtaken_requests(), min_size=1, max_size=3).map(
+    lambda parts: [step for p in parts for step in p]
 )
 
 
@@ -121,6 +157,7 @@ class Play:
         await self.actors["carol"].say("alice", "hello")
         self.conversations = await self.phone.live_conversations()
         self.lists = [await self.phone.live_messages(uid="bob"), await self.phone.live_messages(guid="g")]
+        self.late = LateAnswers(self.actors["phone"])
         self.mine = [(live, list(live.items)) for live in (self.conversations, *self.lists)]
         for live, rows in self.mine:
             live.subscribe(lambda change, rows=rows: change.apply(rows))
@@ -135,20 +172,28 @@ class Play:
             await asyncio.sleep((0.001, 0.006, 0.02, 0.1, 0.5, 1, 3, 8, 20, 60)[number])
         elif name == "pause":
             await self.settle()
+        elif name == "late":
+            self.late.seconds = (0, 0, 0.01, 0.03, 0.1, 0.3, 1, 2, 3, 5)[number]
+        elif name == "refresh":
+            live = (self.conversations, *self.lists)[number % 3]
+            self.under_way.append(asyncio.create_task(self.try_action(live.refresh)))
+        elif name == "outdate":
+            kind = "group" if place == "g" else "user"
+            self.phone._parts.own.notify(own.ConversationOutdated(kind, place))
         elif name == "forget the log":
             assert self.stage.server.parts is not None
             log = self.stage.server.parts.store.change_log
             log.max_entries, log._stored_since_cleanup = 0, CHANGES_PER_CLEANUP
         else:
-            work = asyncio.create_task(self.try_action(name, who, place, number))
+            work = asyncio.create_task(self.try_action(self.action, name, who, place, number))
             self.under_way.append(work)
             if number < 6:
                 await work
 
-    async def try_action(self, *action: Any) -> None:
+    async def try_action(self, action: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         with contextlib.suppress(CometChatException, TimeoutError):
             async with asyncio.timeout(60):
-                await self.action(*action)
+                await action(*arguments)
 
     async def action(self, name: str, who: str, place: str, number: int) -> None:
         chat = self.actors[who].chat
@@ -227,6 +272,7 @@ class Play:
             self.refresh = self.refresh or not own  # no event reports it
 
     async def settle(self) -> None:
+        self.late.seconds = 0
         self.stage.network.restore()
         for actor in self.actors.values():
             actor.chat.set_app_state("foreground")
@@ -286,10 +332,19 @@ def test_live_lists_match_the_server(steps):
     run(steps)
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(steps=overtaken)
+@pytest.mark.timeout(240)
+@pytest.mark.slow
+def test_live_lists_match_the_server_after_events_that_overtook_its_answers(steps):
+    run([*FIRST_MESSAGES, WAIT_3_SECONDS, ANSWERS_ARE_LATE, *steps])
+
+
 # Planted faults: each rule of the lists is broken in turn, and the steps that need it fail.
 
 FIRST_MESSAGES = [("send", "bob", place, 0) for place in PLACES] + [("send", "phone", place, 0) for place in PLACES]
 WAIT_3_SECONDS = ("wait", "phone", "g", 6)
+ANSWERS_ARE_LATE, ANSWERS_ARE_PROMPT = ("late", "phone", "g", 7), ("late", "phone", "g", 0)
 IN_BACKGROUND = [("background", "phone", "g", 0), ("wait", "phone", "g", 7)]
 
 
@@ -300,6 +355,25 @@ def nothing(*arguments: Any, **named: Any) -> None:
 def without_own(self: LiveMessages, event: object, *, unsure: bool) -> None:
     if not isinstance(event, own.MessageStored):
         HONEST(self, event, unsure=unsure)
+
+
+def fill_and_take_all_for_applied(self: MessageList, *arguments: Any, **named: Any) -> None:
+    acts, replies = dict(self.applied.acts), dict(self.applied.replies)
+    honest_fill(self, *arguments, **named)
+    self.applied.acts = {number: act for number, act in acts.items() if number in self._items}
+    self.applied.replies = replies
+
+
+def put_and_take_all_for_applied(self: ConversationList, conversation: Conversation, **named: Any) -> None:
+    key = conversation_list.key_of_conversation(conversation)
+    applied = list(self._applied.get(key, ()))
+    honest_put(self, conversation, **named)
+    for number in applied:
+        self._mark_applied(key, number)
+
+
+def put_and_take_it_for_current(self: ConversationList, conversation: Conversation, *, reached: int = 0) -> None:
+    honest_put(self, conversation, reached=reached)
 
 
 HONEST = LiveMessages._apply
@@ -334,11 +408,28 @@ FAULTS = {
     "what is shown is built once": (
         MessageList, "items", lambda self: self.__dict__.setdefault("once", honest_items(self)), [],
     ),
+    "what overtook a refresh is not applied again": (
+        MessageList, "fill", fill_and_take_all_for_applied,
+        [ANSWERS_ARE_LATE, ("refresh", "phone", "bob", 7), ("delete", "bob", "bob", 1), ANSWERS_ARE_PROMPT],
+    ),
+    "a reply that overtook a refresh is not counted again": (
+        MessageList, "fill", fill_and_take_all_for_applied,
+        [ANSWERS_ARE_LATE, ("refresh", "phone", "g", 8), ("reply", "bob", "g", 0), ANSWERS_ARE_PROMPT],
+    ),
+    "what overtook an answer about a conversation is not applied again": (
+        ConversationList, "put", put_and_take_all_for_applied,
+        [ANSWERS_ARE_LATE, ("outdate", "phone", "bob", 6), ("send", "bob", "bob", 0), ANSWERS_ARE_PROMPT],
+    ),
+    "an answer to tagging is taken for current": (
+        ConversationList, "put", put_and_take_it_for_current,
+        [ANSWERS_ARE_LATE, ("tag", "phone", "bob", 6), ("send", "bob", "bob", 0), ANSWERS_ARE_PROMPT],
+    ),
     "steps are left out": (
         live_list, "steps", lambda old, new: honest_steps(old, new)[1:], [],
     ),
 }  # fmt: skip
 honest_steps, honest_items = live_list.steps, MessageList.items
+honest_fill, honest_put = MessageList.fill, ConversationList.put
 
 
 FOUND = {
