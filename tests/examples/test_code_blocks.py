@@ -117,7 +117,7 @@ def test_blocks_of_the_page_about_the_sdk_can_be_typed_line_by_line():
 
 
 def test_code_blocks_have_only_known_languages():
-    known = {"python", "sh", "json", "toml", "ini", "js", "html", "text", ""}
+    known = {"python", "sh", "json", "toml", "ini", "js", "html", "sql", "text", ""}
     languages = {name for page in PAGES for _, name, _ in _BLOCK.findall(page.read_text(encoding="utf-8"))}
     assert languages <= known
 

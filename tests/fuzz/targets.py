@@ -279,6 +279,7 @@ def session_file(data: bytes) -> None:
 
         outbox = Outbox("app", store, send, lambda entry: None, 10, this_world(), Gate())
         outbox.begin("alice", outbox.load("alice"))
+        outbox.stop()
         await outbox.close()
 
     _loop.run_until_complete(begin())

@@ -63,13 +63,9 @@ lines = st.tuples(
     numbers,
 )
 waits = st.tuples(st.just("wait"), st.just("phone"), st.just("g"), numbers)
-lateness = st.tuples(
-    st.sampled_from(["late", "refresh", "refresh"]), st.just("phone"), st.sampled_from(PLACES), numbers
-)
 plays = st.one_of(
     st.lists(st.one_of(deeds, deeds, deeds, lines), min_size=1, max_size=30),
     st.lists(st.one_of(deeds, deeds, deeds, deeds, waits), min_size=1, max_size=30),  # no reconnect hides a fault
-    st.lists(st.one_of(deeds, deeds, deeds, lateness), min_size=1, max_size=30),
 )
 
 
@@ -179,7 +175,7 @@ class Play:
             self.under_way.append(asyncio.create_task(self.try_action(live.refresh)))
         elif name == "outdate":
             kind = "group" if place == "g" else "user"
-            self.phone._parts.own.notify(own.ConversationOutdated(kind, place))
+            self.phone._parts.own.notify(own.ConversationOutdated(kind, place), self.phone._parts.sessions.uid)
         elif name == "forget the log":
             assert self.stage.server.parts is not None
             log = self.stage.server.parts.store.change_log

@@ -589,7 +589,7 @@ async def test_conversation_that_was_requested_by_another_form_of_its_id_is_not_
     live = await alice.chat.live_conversations()
     await asyncio.sleep(5)
     paths = record_requests(alice)
-    alice.chat._parts.own.notify(ConversationOutdated("user", "BOB"))
+    alice.chat._parts.own.notify(ConversationOutdated("user", "BOB"), "alice")
     await asyncio.sleep(10)
     assert paths == ["/users/BOB/conversation"]
     assert [i.key for i in live.items] == ["user/bob"]

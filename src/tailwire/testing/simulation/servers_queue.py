@@ -48,6 +48,8 @@ class WebhookQueue:
         self._db = sqlite3.connect(":memory:", isolation_level=None)
         for table in _tables():
             self._db.execute(table)
+        # Statements run one after the other here, so every lock is free.
+        self._db.create_function("pg_advisory_xact_lock", 1, lambda key: None)
         servers_push_rows.add_tables(self._db)
         self._db.execute(
             "INSERT INTO webhooks (id, name, url, triggers, retry, enabled, created_at) VALUES (?, '', '', ?, 1, 1, 1)",
@@ -77,7 +79,7 @@ class WebhookQueue:
         if kind == "rows":
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-        return cursor.rowcount
+        return cursor.rowcount if cursor.description is None else len(cursor.fetchall())
 
     def add(self, webhook: str, trigger: str, body: bytes, now: int) -> None:
         """Queue a delivery.
