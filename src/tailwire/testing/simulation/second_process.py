@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tailwire.testing.simulation.device import Device
     from tailwire.testing.simulation.simulation import Simulation
 
+CLOSING_TURNS = 3
 AGAIN_SECONDS = 5.0
 NOT_READY = "COMETCHAT_INITIALIZATION_NOT_DONE"
 
@@ -61,13 +62,19 @@ class SecondProcess:
                         f"a second process of {device.name} is refused ({error.code}); the first runs: {first_runs}"
                     )
             else:
-                if first_runs:
+                if first_runs and await self._still_runs():
                     self._say(f"a second process of {device.name} has the session while the first runs")
                 device.second = None
                 device.take_over(self._chat, self._store, self._process, self._context)
                 return
             await self._must_do_nothing()
             await asyncio.sleep(AGAIN_SECONDS)
+
+    async def _still_runs(self) -> bool:
+        # A client that closes gives the session back in a task, shortly before `aclose()` returns.
+        for _ in range(CLOSING_TURNS):
+            await asyncio.sleep(0)
+        return self._device.holds_session
 
     async def _must_do_nothing(self) -> None:
         # Calls of a refused client must not touch the session of the first process.
