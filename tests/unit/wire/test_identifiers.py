@@ -7,9 +7,9 @@ import pytest
 from tailwire.wire.identifiers import is_sendable, stored_id
 
 
-@pytest.mark.parametrize(("given", "stored"), [("Alice", "alice"), ("bob-1", "bob-1"), (7, 7), (None, None)])
-def test_ids_are_in_lower_case_and_what_is_no_text_stays_as_it_is(given, stored):
-    assert stored_id(given) == stored
+@pytest.mark.parametrize(("identifier", "stored"), [("Alice", "alice"), ("bob-1", "bob-1"), (7, 7), (None, None)])
+def test_ids_are_stored_in_lower_case_and_other_values_stay_as_they_are(identifier, stored):
+    assert stored_id(identifier) == stored
 
 
 @pytest.mark.parametrize("secret", ["a1b2", "with a space", "!~"])
