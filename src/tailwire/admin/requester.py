@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from itertools import count
 from typing import Any, TypeVar
 
 from tailwire.admin.listing import Listing, no_pages, numbered_listing
@@ -13,7 +12,7 @@ from tailwire.sdk.calls.checks import decoded
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.world import World
-from tailwire.sdk.retry import is_numbered, is_safe, repeat
+from tailwire.sdk.retry import is_numbered, is_safe, numbered, repeat
 from tailwire.sdk.sending import Sending
 
 T = TypeVar("T")
@@ -69,17 +68,16 @@ class Requester:
                 `ERR_INVALID_ARGUMENT` for an invalid `on_behalf_of`.
         """
         await self._check(on_behalf_of)
-        name, attempts = (self._world.unique() if is_numbered(method, path) else ""), count(1)
+        call = self._world.unique() if is_numbered(method, path) else ""
         async with self._http.progress_timeout() as limit:
 
-            async def attempt() -> Any:
-                number = f"{name}.{next(attempts)}" if name else ""
+            async def attempt(number: str) -> Any:
                 return await self._http.ask(
                     method, path, key=self._key, body=body, query=query, on_behalf_of=on_behalf_of, time_limit=limit,
                     number=number,
                 )  # fmt: skip
 
-            return await repeat(attempt, self._world.chance, safe=is_safe(method, path))
+            return await repeat(numbered(attempt, call), self._world.chance, safe=is_safe(method, path))
 
     async def fetch(self, decode: Callable[[Any], T], method: str, path: str, **more: Any) -> T:
         """Send a request, and return the decoded response.

@@ -304,13 +304,12 @@ class ClientMethods(CallingClient):
 
         Raises:
             CometChatException: `COMETCHAT_INITIALIZATION_NOT_DONE` before `init()`; `LOGIN_IN_PROGRESS` while another
-                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text, or the key
-                contains a line break or another character that no key has; `ERR_UID_NOT_FOUND` when the
-                user does not exist; `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID`
-                when the app id is wrong; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read;
-                `SESSION_NOT_READ` when the user's queued messages cannot be read from this device: then nothing is
-                changed; `NO_INTERNET_CONNECTION` when the server is not reached, except when the user is logged in
-                already; or another code of the server.
+                login runs; `ERR_INVALID_ARGUMENT` when the uid or the key is not text, or the key contains a line break
+                or another character that no key has; `ERR_UID_NOT_FOUND` when the user does not exist;
+                `AUTH_ERR_APIKEY_NOT_FOUND` when the auth key is wrong, `AUTH_ERR_INVALID_APPID` when the app id is
+                wrong; `ERR_BAD_ERROR_RESPONSE` when the response cannot be read; `SESSION_NOT_READ` when the user's
+                queued messages cannot be read from this device: then nothing is changed; `NO_INTERNET_CONNECTION` when
+                the server is not reached, except when the user is logged in already; or another code of the server.
         """
         return await self._calls.logins.login(uid, auth_key=auth_key)
 

@@ -10,6 +10,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TypeVar
 
 from tailwire.sdk.connection.causes import Cause
@@ -105,6 +106,17 @@ async def repeat(attempt: Callable[[], Awaitable[T]], chance: Callable[[], float
                 raise
             await asyncio.sleep(waits.next_wait(e.retry_after))
     raise AssertionError("the loop returns or raises")
+
+
+def numbered(attempt: Callable[[str], Awaitable[T]], call: str) -> Callable[[], Awaitable[T]]:
+    """Return a function that sends a request with the next request number: `CALL.1`, then `CALL.2` and so on.
+
+    Args:
+        attempt: sends the request once, with a request number; "" for none.
+        call: what is unique for this call; "" if the request gets no number (see `is_numbered`).
+    """
+    attempts = count(1)
+    return lambda: attempt(f"{call}.{next(attempts)}" if call else "")
 
 
 def _may_repeat(error: CometChatException, *, safe: bool) -> bool:

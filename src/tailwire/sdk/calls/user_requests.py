@@ -14,7 +14,7 @@ from tailwire.sdk.exceptions import CometChatException, failure
 from tailwire.sdk.gate import Gate
 from tailwire.sdk.io.http import Http
 from tailwire.sdk.io.progress_timeout import ProgressTimeout
-from tailwire.sdk.retry import TOKEN_REJECTED_CODES, is_numbered, is_safe, repeat
+from tailwire.sdk.retry import TOKEN_REJECTED_CODES, is_numbered, is_safe, numbered, repeat
 from tailwire.sdk.session_holder import SessionHolder
 from tailwire.sdk.tokens import Tokens
 
@@ -72,17 +72,15 @@ class UserRequests:
         safe = time_limit is not None or is_safe(method, path)
 
         reads = path == "/me" and not body  # `PUT /me` without a change asks for a pass
-        call = next(self._calls) if is_numbered(method, path) and not reads else 0
-        attempts = count(1)
+        call = str(next(self._calls)) if is_numbered(method, path) and not reads else ""
 
-        async def attempt() -> Any:
-            number = f"{call}.{next(attempts)}" if call else ""
+        async def attempt(number: str) -> Any:
             return await self._attempt(method, path, body, query, limit, uid, safe and not once, number)
 
         async with nullcontext(time_limit) if time_limit is not None else self._http.progress_timeout() as limit:
             if once or time_limit is not None:
-                return await attempt()
-            return await repeat(attempt, self.chance, safe=safe)
+                return await numbered(attempt, call)()
+            return await repeat(numbered(attempt, call), self.chance, safe=safe)
 
     async def _attempt(
         self,

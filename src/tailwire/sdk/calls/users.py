@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import Any
 
 from tailwire.sdk.calls.checks import check_secret, decoded, quoted
 from tailwire.sdk.calls.parts import Parts
 from tailwire.sdk.exceptions import failure
 from tailwire.sdk.listeners.own import RelationsChanged
-from tailwire.sdk.retry import is_safe, repeat
+from tailwire.sdk.retry import is_safe, numbered, repeat
 from tailwire.wire.codec import user_from_wire
 from tailwire.wire.encoding import user_to_wire
 from tailwire.wire.entities import User
@@ -102,14 +101,13 @@ class UserCalls:
     async def _change_with_key(self, method: str, path: str, key: str, body: Mapping[str, Any]) -> User:
         check_secret("auth_key", key)
         http, chance, safe = self._parts.http, self._parts.world.chance, is_safe(method, path)
-        name, attempts = self._parts.world.unique(), count(1)
         async with http.progress_timeout() as limit:
 
-            async def attempt() -> Any:
-                number = f"{name}.{next(attempts)}"
+            async def attempt(number: str) -> Any:
                 return await http.ask(method, path, key=key, body=body, time_limit=limit, repeated=safe, number=number)
 
-            return decoded(user_from_wire, await repeat(attempt, chance, safe=safe))
+            answer = await repeat(numbered(attempt, self._parts.world.unique()), chance, safe=safe)
+        return decoded(user_from_wire, answer)
 
     async def update_current_user_details(self, user: User) -> User:
         """Change the logged-in user: name, avatar, link, status message, metadata and tags.

@@ -86,9 +86,9 @@ class Dispatcher:
             if not self._closing() and self._served.release(event):
                 self._moved()
             raise
-        if self._running is not None and self._served.release(
-            event
-        ):  # false if a stream holds it, or another login has replaced the position
+        if self._running is None:  # a listener has closed the client
+            return
+        if self._served.release(event):  # false if a stream holds it, or another login has replaced the position
             self._moved()
 
     def finish_running(self) -> None:
