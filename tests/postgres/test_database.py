@@ -378,3 +378,11 @@ async def test_upgrade_that_waits_for_a_table_holds_up_no_other_users_of_it(post
     ]
     assert await other.fetchval("SELECT version_num FROM alembic_version") == migrate.revisions()[-1]
     await asyncio.gather(holder.close(), other.close(), watcher.close())
+
+
+async def test_database_of_a_newer_version_is_refused_at_once(postgres_url):
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(migrate.NewerDatabase, match="9999"):
+        await asyncio.to_thread(upgrade, postgres_url)
+    await connection.close()

@@ -151,6 +151,25 @@ async def test_only_one_of_two_processes_reports_the_users_of_a_dead_one_as_offl
     await asyncio.gather(dead.close(), one.close(), other.close())
 
 
+async def test_dead_process_is_taken_over_when_no_other_stores_who_is_online(postgres_url, monkeypatch):
+    dead, one = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
+    await one.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (dead.lane.process,))
+    one.processes.on_ended(lambda ended: None)
+    await one.processes.renew()
+    other = await asyncpg.connect(postgres_url)
+    waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7308899 AND NOT granted"
+    async with other.transaction():
+        await other.execute("SELECT pg_advisory_xact_lock(7308899)")  # as the functions do that store it
+        renewing = asyncio.create_task(one.processes.renew())
+        async with asyncio.timeout(20):
+            while not await other.fetchval(waits):
+                assert not renewing.done()
+        assert dead.lane.process in [row.id for row in await one.processes.all()]
+    await renewing
+    assert dead.lane.process not in [row.id for row in await one.processes.all()]
+    await asyncio.gather(dead.close(), one.close(), other.close())
+
+
 async def test_clock_that_differs_from_that_of_postgresql_is_logged_once(postgres_url, monkeypatch, caplog):
     machine = Machine()
     monkeypatch.setattr(upkeep, "RENEW_SECONDS", 1000)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from tailwire.server.actions.ephemeral import Ephemeral
 from tailwire.server.actions.views import UserView
 from tailwire.server.fanout.presence import SingleProcessPresence
-from tailwire.server.ports.records import UserRow
+from tailwire.server.ports.records import Event, UserRow
 from tailwire.server.ports.refusal import Refused
 from tailwire.server.ports.world import World
 
@@ -25,6 +26,7 @@ class Stage:
         online: the users with sockets.
         returning: users who get a socket while friends or blocked users are read.
         published: the uid and the action of each publication, in order.
+        reported: the statuses that webhooks get, in order.
     """
 
     def __init__(self) -> None:
@@ -33,12 +35,13 @@ class Stage:
         self.online: set[str] = set()
         self.returning: set[str] = set()
         self.published: list[tuple[str, str]] = []
+        self.reported: list[str] = []
         others: Any = SimpleNamespace(
             store=SimpleNamespace(
                 users=SimpleNamespace(store_last_online=self._store_last_online, get=self._get),
                 friends=SimpleNamespace(of_user=self._nobody),
                 blocks=SimpleNamespace(blocked_or_blocking=self._nobody),
-                webhooks=SimpleNamespace(any_enabled=False),
+                webhooks=SimpleNamespace(any_enabled=True, add_events=self._add_events),
             ),
             directory=SimpleNamespace(is_online=self.online.__contains__, forget=lambda uid: None, public_view=self._view),
             delivery=SimpleNamespace(publish_presence=self._publish),
@@ -63,6 +66,9 @@ class Stage:
         await asyncio.sleep(0)
         self.online |= self.returning
         return set()
+
+    async def _add_events(self, events: list[Event]) -> None:
+        self.reported += [json.loads(event.data or b"{}")["status"] for event in events]
 
     def _publish(self, uid: str, role: str, body: dict[str, Any], *others: object) -> None:
         self.published.append((uid, body["action"]))
@@ -93,5 +99,5 @@ async def test_users_of_a_server_that_has_ended_are_reported_although_one_is_ref
 async def test_user_who_returns_before_they_are_reported_as_offline_is_not_reported():
     stage = Stage()
     stage.returning.add("bob")
-    await stage.ephemeral.publish_offline(["bob"], 1)
-    assert stage.published == []
+    await stage.ephemeral.publish_offline(["bob", "dave"], 1)
+    assert (stage.published, stage.reported) == ([("dave", "offline")], ["offline"])

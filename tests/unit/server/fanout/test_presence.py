@@ -239,6 +239,21 @@ async def test_lost_notice_is_noticed_although_the_presence_of_others_changes_be
     assert (other.table.reads, len(other.presence.online_elsewhere())) == (reads, 9), "nothing is missing any more"
 
 
+async def test_notices_from_before_the_table_was_emptied_are_not_applied_to_it():
+    table, (one, other) = several(2)
+    await one.comes("alice")
+    for _ in range(2):
+        await other.presence.look({1, 2})
+    one.bus.processes.remove(other)
+    await one.comes("carol")  # this notice is lost, so that the next ones are kept
+    one.bus.processes.append(other)
+    await one.comes("bob")
+    table.rows[1], table.versions[1] = {"dave": False}, 1
+    for _ in range(2):
+        await other.presence.look({1, 2})
+    assert set(other.presence.online_elsewhere()) == {"dave"}
+
+
 async def test_presence_change_that_arrives_while_the_table_is_read_is_not_overwritten():
     _, (one, other) = several(2)
     one.bus.processes.remove(other)
