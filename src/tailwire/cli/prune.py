@@ -109,7 +109,7 @@ async def _prune_old(args: argparse.Namespace, store: AnyStore, before: int) -> 
         return
     clock = asyncio.get_running_loop().time
     messages, files_removed = await prune(store.pruning, clock, messages=before, files=before if args.files else None)
-    print(f"removed {messages} messages{f' and {files_removed} files' if args.files else ''}")
+    print(f"removed {messages} messages{f' and {files_removed} files' if args.files else ''}", flush=True)
     if messages and not args.files and not _is_known("deleted_files_after", args):
         print(
             "Their files are left to the server; --config FILE, with its settings, removes them now.", file=sys.stderr
