@@ -151,7 +151,7 @@ async def test_only_one_of_two_processes_reports_the_users_of_a_dead_one_as_offl
     await asyncio.gather(dead.close(), one.close(), other.close())
 
 
-async def test_dead_process_is_taken_over_when_no_other_stores_who_is_online(postgres_url, monkeypatch):
+async def test_takeover_of_a_dead_process_waits_while_another_stores_who_is_online(postgres_url, monkeypatch):
     dead, one = [await silent_store(postgres_url, monkeypatch) for _ in range(2)]
     await one.database.run("UPDATE processes SET until = '2000-01-01' WHERE id = ?", (dead.lane.process,))
     one.processes.on_ended(lambda ended: None)
@@ -159,7 +159,7 @@ async def test_dead_process_is_taken_over_when_no_other_stores_who_is_online(pos
     other = await asyncpg.connect(postgres_url)
     waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 7308899 AND NOT granted"
     async with other.transaction():
-        await other.execute("SELECT pg_advisory_xact_lock(7308899)")  # as the functions do that store it
+        await other.execute("SELECT pg_advisory_xact_lock(7308899)")  # as that other one does
         renewing = asyncio.create_task(one.processes.renew())
         async with asyncio.timeout(20):
             while not await other.fetchval(waits):

@@ -66,11 +66,13 @@ async def test_unknown_files_are_removed_and_records_without_a_file_are_marked()
     assert (files.removed, files.condemned) == (["x.jpg", "x-small.jpg"], ["b"])
 
 
-@pytest.mark.parametrize(
-    ("lost", "records", "files", "doubtful"),
+# How many orphans were found, how many of their kind were examined, how many of the other kind there are: whether the
+# orphans are probably none.
+doubts = pytest.mark.parametrize(
+    ("orphans", "examined", "others", "doubtful"),
     [
         (0, 0, 0, False),
-        (1, 1, 0, True),  # of a storage without any file
+        (1, 1, 0, True),  # all, and there is nothing of the other kind
         (1, 1, 1, False),
         (1, 2, 0, False),
         (10, 10, 1, False),
@@ -78,23 +80,15 @@ async def test_unknown_files_are_removed_and_records_without_a_file_are_marked()
         (11, 22, 11, False),
     ],
 )
-def test_storage_that_lacks_most_of_the_recorded_files_is_doubtful(lost, records, files, doubtful):
-    found = Orphans(lost=lost, records=records, files=files)
+
+
+@doubts
+def test_storage_that_lacks_most_of_the_recorded_files_is_doubtful(orphans, examined, others, doubtful):
+    found = Orphans(lost=orphans, records=examined, files=others)
     assert (found.storage_is_doubtful, found.database_is_doubtful) == (doubtful, False)
 
 
-@pytest.mark.parametrize(
-    ("unrecorded", "files", "records", "doubtful"),
-    [
-        (0, 0, 0, False),
-        (1, 1, 0, True),  # of a database without any record
-        (1, 1, 1, False),
-        (1, 2, 0, False),
-        (10, 10, 1, False),
-        (11, 21, 10, True),
-        (11, 22, 11, False),
-    ],
-)
-def test_database_without_records_of_most_of_the_files_is_doubtful(unrecorded, files, records, doubtful):
-    found = Orphans(unrecorded=unrecorded, files=files, records=records)
+@doubts
+def test_database_without_records_of_most_of_the_files_is_doubtful(orphans, examined, others, doubtful):
+    found = Orphans(unrecorded=orphans, files=examined, records=others)
     assert (found.storage_is_doubtful, found.database_is_doubtful) == (False, doubtful)

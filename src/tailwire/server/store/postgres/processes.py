@@ -49,7 +49,7 @@ RETURNING id, name, serving, until)
 SELECT g.id, g.name, g.serving, CAST(extract(epoch FROM least(g.until, clock_timestamp())) AS bigint) AS until,
 (SELECT coalesce(jsonb_agg(p.uid), '[]') FROM presence p WHERE p.process = g.id AND NOT EXISTS
 (SELECT FROM presence o WHERE o.uid = p.uid AND o.process NOT IN (SELECT id FROM gone))) AS offline FROM gone g"""
-_PRESENCE_TURN_SQL = "SELECT pg_advisory_xact_lock(7308899)"  # as the functions take it that store who is online
+_PRESENCE_TURN_SQL = "SELECT pg_advisory_xact_lock(7308899)"  # the lock of the functions that store who is online
 _OTHER_KEYS_SQL = """SELECT id, name, CAST(extract(epoch FROM until) AS double precision) FROM processes
 WHERE serving AND until > clock_timestamp() AND id <> :mine AND keys NOT IN ('', :keys)"""
 
@@ -149,8 +149,8 @@ class Processes:
 
     async def _take_over(self, dead: frozenset[int], report: Callable[[EndedProcess], None]) -> None:
         unit = Unit()
-        # Else a user who comes online at another process meanwhile is taken for online before by that process, and for
-        # offline by this statement.
+        # Otherwise, if a user comes online elsewhere at the same moment, that process might find them online already, and
+        # this statement report them as offline.
         unit.run(_PRESENCE_TURN_SQL)
         unit.run_returning(_TAKE_OVER_SQL, ids=sorted(dead))
         for row in (await self._lane.submit(Entry(unit=unit))).results[-1]:
