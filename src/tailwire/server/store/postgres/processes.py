@@ -149,8 +149,8 @@ class Processes:
 
     async def _take_over(self, dead: frozenset[int], report: Callable[[EndedProcess], None]) -> None:
         unit = Unit()
-        # Otherwise, if a user comes online elsewhere at the same moment, that process might find them online already, and
-        # this statement report them as offline.
+        # Otherwise, if a user comes online elsewhere at the same moment, that process might find them online already,
+        # and this statement report them as offline.
         unit.run(_PRESENCE_TURN_SQL)
         unit.run_returning(_TAKE_OVER_SQL, ids=sorted(dead))
         for row in (await self._lane.submit(Entry(unit=unit))).results[-1]:
